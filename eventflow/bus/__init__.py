@@ -1,0 +1,1 @@
+"""The durable partitioned log: one contract (`port`), two backends (`kafka`, `sqlite`)."""

@@ -1,0 +1,1 @@
+"""Records ⇄ Avro bytes."""

@@ -1,0 +1,219 @@
+"""Every error that eventflow raises, by who has to act.
+
+    EventflowError
+    ├── AuthorError                the author of a flow or of an event acts
+    │   ├── InvalidFlow            ├── InvalidName
+    │   ├── InvalidTrigger         ├── InvalidParameter
+    │   ├── InvalidPayload         │   └── EventTooLarge
+    │   ├── ArtifactNotStorable    ├── ArtifactMissing
+    │   └── NotFound
+    │       └── Ambiguous
+    ├── OperatorError              whoever runs eventflow acts
+    │   ├── InvalidSettings        ├── TopicMismatch
+    │   ├── BusUnreachable         ├── BusForbidden
+    │   ├── StoreUnreachable       ├── StoreForbidden
+    │   ├── BucketMissing          ├── StoreUnsuitable
+    │   ├── ObjectMissing          ├── CorruptObject
+    │   ├── RecordTooLarge         ├── AlreadyRunning
+    │   └── DeployFenced
+    ├── Retriable                  nobody acts: the caller tries again from its last position
+    │   ├── Fenced                 └── BusBusy
+    └── UndecodableRecord          the record goes to `dead-letters`, its partition goes on
+
+The message of an error says what is wrong and what to do about it. Errors of drivers are
+translated where they surface, always `from` the original one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = [
+    "AlreadyRunning",
+    "Ambiguous",
+    "ArtifactMissing",
+    "ArtifactNotStorable",
+    "AuthorError",
+    "BucketMissing",
+    "BusBusy",
+    "BusForbidden",
+    "BusUnreachable",
+    "CorruptObject",
+    "DeployFenced",
+    "EventTooLarge",
+    "EventflowError",
+    "Fenced",
+    "FlowProblem",
+    "InvalidFlow",
+    "InvalidName",
+    "InvalidParameter",
+    "InvalidPayload",
+    "InvalidSettings",
+    "InvalidTrigger",
+    "NotFound",
+    "ObjectMissing",
+    "OperatorError",
+    "RecordTooLarge",
+    "Retriable",
+    "StoreForbidden",
+    "StoreUnreachable",
+    "StoreUnsuitable",
+    "TopicMismatch",
+    "UndecodableRecord",
+]
+
+
+class EventflowError(Exception):
+    """The root of everything that eventflow raises on purpose."""
+
+    exit_code = 1
+
+
+class AuthorError(EventflowError):
+    """The author of a flow or of an event has to change something."""
+
+    exit_code = 2
+
+
+@dataclass(frozen=True, slots=True)
+class FlowProblem:
+    """One mistake in a flow, with the place to mend it."""
+
+    message: str
+    file: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.message}"
+
+
+class InvalidFlow(AuthorError):
+    """The graph of a flow is wrong; `problems` has every mistake found, in the order of the file."""
+
+    def __init__(self, problems: Sequence[FlowProblem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class InvalidName(AuthorError):
+    """A project, branch, flow, step, event or namespace has a name that it cannot have."""
+
+
+class InvalidTrigger(AuthorError):
+    """What is said of a trigger cannot be deployed."""
+
+
+class InvalidParameter(AuthorError):
+    """A parameter has no value, or one that is not of its type."""
+
+
+class InvalidPayload(AuthorError):
+    """A payload holds a value that an event cannot carry."""
+
+
+class EventTooLarge(InvalidPayload):
+    """An event is larger than the limit of 512 KiB; put the data into the store, publish its key."""
+
+
+class ArtifactNotStorable(AuthorError):
+    """No encoder takes the value of an artifact."""
+
+
+class ArtifactMissing(AuthorError, AttributeError):
+    """A task has no artifact of that name. It is an AttributeError, so that `hasattr` works."""
+
+
+class NotFound(AuthorError):
+    """No flow, run, step, task, artifact, deployment or event of that name is visible."""
+
+    exit_code = 3
+
+
+class Ambiguous(NotFound):
+    """A short name fits several things; the message lists them in full."""
+
+
+class OperatorError(EventflowError):
+    """Whoever runs eventflow has to act: settings, permissions, servers."""
+
+    exit_code = 5
+
+
+class InvalidSettings(OperatorError):
+    """A setting has a value that it cannot have, or one that the protocol sets itself."""
+
+
+class TopicMismatch(OperatorError):
+    """A topic is missing or differs from what it has to be; the message says in what."""
+
+
+class BusUnreachable(OperatorError):
+    """The bus does not answer."""
+
+
+class BusForbidden(OperatorError):
+    """The bus refuses this principal."""
+
+
+class StoreUnreachable(OperatorError):
+    """The store does not answer."""
+
+
+class StoreForbidden(OperatorError):
+    """The store refuses these credentials."""
+
+
+class BucketMissing(OperatorError):
+    """The bucket or folder of the store does not exist."""
+
+
+class StoreUnsuitable(OperatorError):
+    """The store cannot do what eventflow builds on: a conditional put with exactly one winner."""
+
+
+class ObjectMissing(OperatorError):
+    """The store has no object of that key."""
+
+
+class CorruptObject(OperatorError):
+    """An object of the store is not what its digest says."""
+
+
+class RecordTooLarge(OperatorError):
+    """The bus refused a record over its size limit; nothing of it was written."""
+
+
+class AlreadyRunning(OperatorError):
+    """Another process holds this state folder; the message has its pid."""
+
+
+class DeployFenced(OperatorError):
+    """Another deploy of the same flow took over; nothing was changed."""
+
+    exit_code = 4
+
+
+class Retriable(EventflowError):
+    """Nobody has to act: the work is taken up again from the last committed position."""
+
+    exit_code = 6
+
+
+class Fenced(Retriable):
+    """Somebody else owns this partition or transactional id now; nothing was written."""
+
+
+class BusBusy(Retriable):
+    """The bus did not take the write in time; it was not written, or its transaction was aborted."""
+
+
+class UndecodableRecord(EventflowError):
+    """A record cannot be read; `reason` is a short machine-readable word for its dead letter."""
+
+    def __init__(self, message: str, *, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason

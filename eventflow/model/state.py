@@ -1,0 +1,63 @@
+"""What stands in `trigger-state[p]`: all that the trigger service knows of a partition of events."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from eventflow.model.run import Cause
+    from eventflow.model.offset import Offset
+
+__all__ = ["ActiveVersion", "HeldEvent", "SeenId", "TriggerPosition"]
+
+
+@dataclass(frozen=True, slots=True)
+class TriggerPosition:
+    """How far the partition is decided: the truth, written in every transaction."""
+
+    topic_id: str
+    next_offset: int
+    clock: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ActiveVersion:
+    """The version of a deployment in force for the records of `source` in this partition.
+
+    `join_since` is the first version of the unbroken line of equal triggers that ends in
+    `version`: an event decided by an older one finds its join closed.
+    """
+
+    source: str
+    namespace: str
+    flow: str
+    version: int
+    join_since: int
+
+
+@dataclass(frozen=True, slots=True)
+class HeldEvent:
+    """An event that waits in a join of a deployment for the others. `roots` and `hops` are those
+    of the event, with its own offset."""
+
+    namespace: str
+    flow: str
+    cause: Cause
+    roots: tuple[Offset, ...]
+    hops: int
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class SeenId:
+    """An id that a publisher set, kept for the window of de-duplication.
+
+    `digest` is 16 bytes of (namespace, event name, id), `payload_digest` 16 of the payload.
+    """
+
+    digest: bytes
+    payload_digest: bytes
+    seen_at: datetime

@@ -1,0 +1,52 @@
+"""A write that decides something: of all writers of one key exactly one has won, and each knows.
+
+A conditional put answers 412 also to the winner whose first answer was lost. So a deciding
+object carries its writer's nonce, and who is refused reads whose nonce stands there.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from eventflow.errors import CorruptObject
+
+if TYPE_CHECKING:
+    from eventflow.store.port import Store
+
+__all__ = ["Decided", "decide", "read_json"]
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What stands under the key for ever, and whether this writer's content is it."""
+
+    is_mine: bool
+    content: dict[str, Any]
+
+
+def decide(store: Store, key: str, content: dict[str, Any], *, nonce: str) -> Decided:
+    """Put `content` with `nonce` under `key`, unless something stands there already."""
+    mine = {"nonce": nonce, **content}
+    body = json.dumps(mine, separators=(",", ":"), sort_keys=True).encode()
+    if store.put_if_absent(key, body):
+        return Decided(is_mine=True, content=mine)
+    standing = read_json(store, key)
+    return Decided(is_mine=standing.get("nonce") == nonce, content=standing)
+
+
+def read_json(store: Store, key: str) -> dict[str, Any]:
+    """The JSON object under `key`.
+
+    Raises:
+        ObjectMissing: there is none.
+        CorruptObject: it is no JSON object.
+    """
+    try:
+        content = json.loads(store.get(key))
+    except ValueError as error:
+        raise CorruptObject(f"{store.url}/{key} is no JSON: {error}.") from error
+    if not isinstance(content, dict):
+        raise CorruptObject(f"{store.url}/{key} is no JSON object.")
+    return content

@@ -1,0 +1,134 @@
+"""Every key of the store, in one place (docs/protocols.md §7). Pure functions of names.
+
+    projects/<project>/blobs/<2>/sha256-<digest>
+    projects/<project>/<branch>/<Flow>/runs/<run id>/{run.json, end.json, e<epoch>/…, downstream/…}
+    projects/<project>/<branch>/<Flow>/{index,successful}/<inverted day>/<hour>/<ms>-<run id>
+    flows/<Flow>/<project>~<branch>
+    lineage/<topic>.<topic id>/<partition>/<offset / 1000>/<run id>
+
+Inverted times have a fixed width, so that the first key in order is the latest run.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from eventflow.model.namespace import Namespace
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from eventflow.model.offset import Offset
+
+__all__ = [
+    "RunPlace",
+    "blob_key",
+    "flow_index_prefix",
+    "flow_key",
+    "flow_of_key",
+    "index_key",
+    "lineage_key",
+    "lineage_prefix",
+    "run_id_of_index_key",
+]
+
+OFFSETS_PER_BLOCK = 1000
+_MS_PER_HOUR = 3_600_000
+_MS_PER_DAY = 24 * _MS_PER_HOUR
+_WIDTH_MS = 13
+_MAX_MS = 10**_WIDTH_MS
+
+
+@dataclass(frozen=True, slots=True)
+class RunPlace:
+    """Where everything of one run lies."""
+
+    namespace: str
+    flow: str
+    run_id: str
+
+    @property
+    def root(self) -> str:
+        """The prefix of all its objects, with the slash."""
+        return f"projects/{self.namespace}/{self.flow}/runs/{self.run_id}/"
+
+    @property
+    def run(self) -> str:
+        """Causes, roots, parameters, code, versions."""
+        return f"{self.root}run.json"
+
+    @property
+    def end(self) -> str:
+        """The one end."""
+        return f"{self.root}end.json"
+
+    def epoch(self, epoch: int) -> str:
+        """The prefix of what one epoch wrote, with the slash."""
+        return f"{self.root}e{epoch}/"
+
+    def attempt(self, epoch: int, step: str, task: str, attempt: int) -> str:
+        """The prefix of one attempt of a task, with the slash: artifacts.json, stdout, stderr."""
+        return f"{self.epoch(epoch)}{step}/{task}/{attempt}/"
+
+    def alive(self, number: int) -> str:
+        """A mark of life of a run by hand."""
+        return f"{self.epoch(1)}alive/{number:010d}"
+
+    def downstream(self, namespace: str, flow: str, run_id: str) -> str:
+        """Written by the run that this one's completion or event caused."""
+        return f"{self.root}downstream/{namespace.replace('/', '~')}/{flow}/{run_id}"
+
+    @property
+    def downstream_prefix(self) -> str:
+        """All of these."""
+        return f"{self.root}downstream/"
+
+
+def blob_key(project: str, digest: str) -> str:
+    """A value or code package by the hexadecimal SHA-256 of its bytes."""
+    return f"projects/{project}/blobs/{digest[:2]}/sha256-{digest}"
+
+
+def flow_index_prefix(namespace: str, flow: str, *, successful: bool = False) -> str:
+    """The folder that lists the runs of a flow, latest first."""
+    return f"projects/{namespace}/{flow}/{'successful' if successful else 'index'}/"
+
+
+def index_key(
+    namespace: str, flow: str, run_id: str, requested_at: datetime, *, successful: bool = False
+) -> str:
+    """The entry of one run. The time is that of the request, so a take-over writes the same."""
+    ms = round(requested_at.timestamp() * 1000)
+    day = _MAX_MS // _MS_PER_DAY - ms // _MS_PER_DAY
+    hour = 23 - ms % _MS_PER_DAY // _MS_PER_HOUR
+    prefix = flow_index_prefix(namespace, flow, successful=successful)
+    return f"{prefix}{day:06d}/{hour:02d}/{_MAX_MS - ms:013d}-{run_id}"
+
+
+def run_id_of_index_key(key: str) -> str:
+    """The run of an entry."""
+    return key.rsplit("-", 1)[1]
+
+
+def flow_key(namespace: str, flow: str) -> str:
+    """Says that a flow of that name lives in a namespace."""
+    return f"flows/{flow}/{namespace.replace('/', '~')}"
+
+
+def flow_of_key(key: str) -> tuple[Namespace, str]:
+    """(namespace, flow) of such a key."""
+    _, flow, place = key.split("/")
+    project, _, branch = place.partition("~")
+    return Namespace(project, branch), flow
+
+
+def lineage_prefix(origin: Offset) -> str:
+    """The folder of the block of offsets that `origin` is in: one entry a run."""
+    block = origin.offset // OFFSETS_PER_BLOCK
+    return f"lineage/{origin.topic}.{origin.topic_id}/{origin.partition}/{block:020d}/"
+
+
+def lineage_key(origin: Offset, namespace: str, flow: str, run_id: str) -> str:
+    """The entry of a run in the block of `origin`; its body has the offsets in that block."""
+    return f"{lineage_prefix(origin)}{run_id}~{namespace.replace('/', '~')}~{flow}"
