@@ -92,7 +92,7 @@ class FlowProblem:
 
 
 class InvalidFlow(AuthorError):
-    """The graph of a flow is wrong; `problems` has every mistake found, in the order of the file."""
+    """The graph of a flow is wrong; `problems` has every mistake, in the order of the file."""
 
     def __init__(self, problems: Sequence[FlowProblem]) -> None:
         self.problems = tuple(problems)
@@ -116,7 +116,7 @@ class InvalidPayload(AuthorError):
 
 
 class EventTooLarge(InvalidPayload):
-    """An event is larger than the limit of 512 KiB; put the data into the store, publish its key."""
+    """An event is over the limit of 512 KiB; put the data into the store and publish its key."""
 
 
 class ArtifactNotStorable(AuthorError):
@@ -208,7 +208,7 @@ class Fenced(Retriable):
 
 
 class BusBusy(Retriable):
-    """The bus did not take the write in time; it was not written, or its transaction was aborted."""
+    """The bus did not take a write in time; nothing of it is visible, now or later."""
 
 
 class UndecodableRecord(EventflowError):

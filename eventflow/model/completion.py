@@ -24,7 +24,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """One a run, after its results are readable. `reason` says in one line why it did not succeed."""
+    """One a run, after its results are readable. `reason`: in one line why it did not succeed."""
 
     namespace: str
     flow: str

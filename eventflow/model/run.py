@@ -45,7 +45,11 @@ class RunState(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Cause:
     """An original record that led to a run. `payload` is the event's; of a completion it is
-    the JSON object {"flow", "run_id", "outcome"}, and `name` is the flow's name."""
+    the JSON object {"flow", "run_id", "outcome"}, and `name` is the flow's name.
+
+    `run_namespace`, `flow` and `run_id` name the run that ended, or whose task published the
+    event; `run_id` is None for an event published from outside.
+    """
 
     origin: Offset
     kind: Source
@@ -55,6 +59,8 @@ class Cause:
     at: datetime
     payload: bytes
     content_type: str
+    run_namespace: str = ""
+    flow: str = ""
     run_id: str | None = None
 
 

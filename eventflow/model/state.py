@@ -1,4 +1,4 @@
-"""What stands in `trigger-state[p]`: all that the trigger service knows of a partition of events."""
+"""What stands in `trigger-state[p]`: all that the trigger service knows of a partition."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from eventflow.model.run import Cause
     from eventflow.model.offset import Offset
+    from eventflow.model.run import Cause
 
 __all__ = ["ActiveVersion", "HeldEvent", "SeenId", "TriggerPosition"]
 

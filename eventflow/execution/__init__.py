@@ -1,0 +1,1 @@
+"""One run: its driver, its tasks, and the executors that tasks run on."""
