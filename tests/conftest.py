@@ -1,0 +1,87 @@
+"""Fixtures that every folder of tests may use: one real server of each kind a session.
+
+Tests share the servers and keep apart by names: `topic_prefix` and `s3_prefix` are new for each
+test. A test that kills, pauses or restarts a server takes one of its own (`own_kafka_server`,
+`own_s3_server`). A server that cannot be had skips the test on a laptop
+and fails it where CI is set.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack
+from typing import TypeVar
+
+import pytest
+
+from tests.servers.finding import (
+    ServerMissing,
+    found_kafka,
+    found_s3,
+    local_kafka,
+    local_s3,
+    started,
+)
+from tests.servers.kafka import KafkaEndpoint, KafkaServer
+from tests.servers.s3 import S3Endpoint, S3Server
+
+T = TypeVar("T")
+
+
+def _enter_or_skip(stack: ExitStack, find: Callable[[], AbstractContextManager[T]]) -> T:
+    try:
+        return stack.enter_context(find())
+    except ServerMissing as missing:
+        if os.environ.get("CI"):
+            pytest.fail(f"in CI every server must be there; {missing}")
+        pytest.skip(str(missing))
+
+
+@pytest.fixture(scope="session")
+def kafka_server() -> Iterator[KafkaEndpoint]:
+    """A real broker."""
+    with ExitStack() as stack:
+        yield _enter_or_skip(stack, found_kafka)
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[S3Endpoint]:
+    """A real S3 server."""
+    with ExitStack() as stack:
+        yield _enter_or_skip(stack, found_s3)
+
+
+@pytest.fixture
+def own_kafka_server() -> Iterator[KafkaServer]:
+    """A local broker for one test, to kill, pause and restart."""
+    with ExitStack() as stack:
+        yield _enter_or_skip(stack, lambda: started(local_kafka()))
+
+
+@pytest.fixture
+def own_s3_server() -> Iterator[S3Server]:
+    """A local S3 server for one test, to kill, pause and restart."""
+    with ExitStack() as stack:
+        yield _enter_or_skip(stack, lambda: started(local_s3()))
+
+
+@pytest.fixture
+def topic_prefix() -> str:
+    """What the names of this test's topics and groups begin with: nobody else's do."""
+    return f"t-{secrets.token_hex(4)}."
+
+
+@pytest.fixture(scope="session")
+def s3_bucket(s3_server: S3Endpoint) -> str:
+    """A bucket of this session; the tests in it keep apart by `s3_prefix`."""
+    name = f"eventflow-test-{secrets.token_hex(4)}"
+    s3_server.create_bucket(name)
+    return name
+
+
+@pytest.fixture
+def s3_prefix() -> str:
+    """What the keys of this test's objects begin with: nobody else's do."""
+    return f"t-{secrets.token_hex(4)}/"
