@@ -6,6 +6,7 @@
     │   ├── InvalidTrigger         ├── InvalidParameter
     │   ├── InvalidPayload         │   └── EventTooLarge
     │   ├── ArtifactNotStorable    ├── ArtifactMissing
+    │   ├── ArtifactNotReadable
     │   └── NotFound
     │       └── Ambiguous
     ├── OperatorError              whoever runs eventflow acts
@@ -36,6 +37,7 @@ __all__ = [
     "AlreadyRunning",
     "Ambiguous",
     "ArtifactMissing",
+    "ArtifactNotReadable",
     "ArtifactNotStorable",
     "AuthorError",
     "BucketMissing",
@@ -121,6 +123,10 @@ class EventTooLarge(InvalidPayload):
 
 class ArtifactNotStorable(AuthorError):
     """No encoder takes the value of an artifact."""
+
+
+class ArtifactNotReadable(AuthorError):
+    """A value cannot be made again here: its class is missing, or unpickling is switched off."""
 
 
 class ArtifactMissing(AuthorError, AttributeError):

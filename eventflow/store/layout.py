@@ -5,6 +5,7 @@
     projects/<project>/<branch>/<Flow>/{index,successful}/<inverted day>/<hour>/<ms>-<run id>
     flows/<Flow>/<project>~<branch>
     lineage/<topic>.<topic id>/<partition>/<offset / 1000>/<run id>
+    probes/<token>                                              for a moment, when a service starts
 
 Inverted times have a fixed width, so that the first key in order is the latest run.
 """
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from eventflow.model.offset import Offset
+    from eventflow.model.task import TaskKey
 
 __all__ = [
     "RunPlace",
@@ -30,6 +32,7 @@ __all__ = [
     "index_key",
     "lineage_key",
     "lineage_prefix",
+    "probe_key",
     "run_id_of_index_key",
 ]
 
@@ -70,6 +73,10 @@ class RunPlace:
     def attempt(self, epoch: int, step: str, task: str, attempt: int) -> str:
         """The prefix of one attempt of a task, with the slash: artifacts.json, stdout, stderr."""
         return f"{self.epoch(epoch)}{step}/{task}/{attempt}/"
+
+    def artifacts(self, task: TaskKey) -> str:
+        """What an attempt made; put last, so it is there when all of it is."""
+        return f"{self.root}{task.path}/artifacts.json"
 
     def alive(self, number: int) -> str:
         """A mark of life of a run by hand."""
@@ -132,3 +139,8 @@ def lineage_prefix(origin: Offset) -> str:
 def lineage_key(origin: Offset, namespace: str, flow: str, run_id: str) -> str:
     """The entry of a run in the block of `origin`; its body has the offsets in that block."""
     return f"{lineage_prefix(origin)}{run_id}~{namespace.replace('/', '~')}~{flow}"
+
+
+def probe_key(token: str) -> str:
+    """What a service races for at its start, to see what the store is good for."""
+    return f"probes/{token}"

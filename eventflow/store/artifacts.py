@@ -1,0 +1,208 @@
+"""The artifacts of an attempt of a task: one `artifacts.json`, put last, so all of them or none.
+
+Small values stand in the file; larger ones are blobs, put before it, that it refers to by
+digest. Reading the file loads no value; a value is loaded, and verified, when it is asked for.
+A reference can be carried over to the next task without loading: a blob is never changed.
+"""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from eventflow.errors import ArtifactNotReadable, ArtifactNotStorable, CorruptObject
+from eventflow.model.offset import Offset
+from eventflow.model.task import TaskKey
+from eventflow.store.blobs import digest_of, get_blob
+from eventflow.store.deciding import decide, read_json
+from eventflow.store.encoders import Encoded, decode, encode
+from eventflow.store.layout import blob_key
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from eventflow.store.deciding import Decided
+    from eventflow.store.layout import RunPlace
+    from eventflow.store.port import Store
+
+__all__ = ["ArtifactRef", "TaskRecord", "load_value", "read_task", "save_values", "write_task"]
+
+INLINE_BYTES = 32 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactRef:
+    """One version of an artifact: where its value is, not the value.
+
+    `digest` is the SHA-256 of the `size_bytes` encoded bytes. They are `inline`, or, when that
+    is None, in the blob of that digest.
+    """
+
+    name: str
+    digest: str
+    size_bytes: int
+    encoder: str
+    type_name: str
+    inline: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRecord:
+    """What an attempt leaves when it succeeded.
+
+    `artifacts` has all of the task's, inherited ones too. `published` are the offsets of the
+    events that it published. Times are aware UTC.
+    """
+
+    key: TaskKey
+    artifacts: Mapping[str, ArtifactRef]
+    next_steps: tuple[str, ...]
+    published: tuple[Offset, ...]
+    started_at: datetime
+    finished_at: datetime
+
+
+def save_values(store: Store, project: str, values: Mapping[str, object]) -> dict[str, ArtifactRef]:
+    """Make values into references, by name; on return the large ones are durable blobs.
+
+    At most a few encoded values are held in memory at a time.
+
+    Raises:
+        ArtifactNotStorable: no encoder takes one of them; the message names it and says why.
+    """
+    refs: dict[str, ArtifactRef] = {}
+
+    def blobs() -> Iterator[tuple[str, bytes]]:
+        for name in sorted(values):
+            encoded = _encode(name, values[name])
+            refs[name] = ref = _ref(name, encoded)
+            if ref.inline is None:
+                yield blob_key(project, ref.digest), encoded.data
+
+    store.put_all(blobs())
+    return refs
+
+
+def load_value(store: Store, project: str, ref: ArtifactRef, *, allow_pickle: bool) -> Any:
+    """The value of an artifact, its bytes verified by their digest.
+
+    Raises:
+        ObjectMissing: its blob is gone.
+        CorruptObject: its bytes are not the ones that were written.
+        ArtifactNotReadable: it is a pickle and `allow_pickle` is false, or what it needs is not
+            importable here.
+    """
+    if ref.inline is None:
+        data = get_blob(store, project, ref.digest)
+    elif digest_of(ref.inline) == ref.digest:
+        data = ref.inline
+    else:
+        raise CorruptObject(f"Artifact {ref.name!r} is not what its digest says.")
+    try:
+        return decode(ref.encoder, data, allow_pickle=allow_pickle)
+    except ArtifactNotReadable as error:
+        raise ArtifactNotReadable(f"Artifact {ref.name!r} cannot be read: {error}") from error
+
+
+def write_task(store: Store, place: RunPlace, record: TaskRecord, nonce: str) -> Decided:
+    """Make an attempt's artifacts visible, all at once; `is_mine` says whether these are they.
+
+    The last of its puts: what `record` refers to has to be durable.
+    """
+    return decide(store, place.artifacts(record.key), _record_to_json(record), nonce=nonce)
+
+
+def read_task(store: Store, place: RunPlace, key: TaskKey) -> TaskRecord:
+    """What an attempt left, by one read; no value is loaded.
+
+    Raises:
+        ObjectMissing: it left nothing: it did not succeed, or has not yet.
+        CorruptObject: it cannot be read.
+    """
+    content = read_json(store, place.artifacts(key))
+    try:
+        return _record_from_json(key, content)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise CorruptObject(
+            f"{store.url}/{place.artifacts(key)} is not what it should be: {error!r}."
+        ) from error
+
+
+def _encode(name: str, value: object) -> Encoded:
+    try:
+        return encode(value)
+    except ArtifactNotStorable as error:
+        raise ArtifactNotStorable(
+            f"Artifact {name!r} cannot be stored: {error}. Keep it out of `self`, or give its"
+            " class __getstate__ and __setstate__."
+        ) from error
+
+
+def _ref(name: str, encoded: Encoded) -> ArtifactRef:
+    size = len(encoded.data)
+    return ArtifactRef(
+        name=name,
+        digest=digest_of(encoded.data),
+        size_bytes=size,
+        encoder=encoded.encoder,
+        type_name=encoded.type_name,
+        inline=encoded.data if size < INLINE_BYTES else None,
+    )
+
+
+def _record_to_json(record: TaskRecord) -> dict[str, Any]:
+    return {
+        "step": record.key.step,
+        "task": record.key.task,
+        "epoch": record.key.epoch,
+        "attempt": record.key.attempt,
+        "artifacts": {name: _ref_to_json(ref) for name, ref in record.artifacts.items()},
+        "next_steps": record.next_steps,
+        "published": [_offset_to_json(offset) for offset in record.published],
+        "started_at": record.started_at.isoformat(),
+        "finished_at": record.finished_at.isoformat(),
+    }
+
+
+def _record_from_json(key: TaskKey, content: dict[str, Any]) -> TaskRecord:
+    written = TaskKey(content["epoch"], content["step"], content["task"], content["attempt"])
+    if written != key:
+        raise ValueError(f"it is of {written.path}")
+    return TaskRecord(
+        key=key,
+        artifacts={name: _ref_from_json(name, ref) for name, ref in content["artifacts"].items()},
+        next_steps=tuple(content["next_steps"]),
+        published=tuple(Offset(*offset) for offset in content["published"]),
+        started_at=datetime.fromisoformat(content["started_at"]),
+        finished_at=datetime.fromisoformat(content["finished_at"]),
+    )
+
+
+def _ref_to_json(ref: ArtifactRef) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "digest": ref.digest,
+        "size_bytes": ref.size_bytes,
+        "encoder": ref.encoder,
+        "type": ref.type_name,
+    }
+    if ref.inline is not None:
+        entry["inline"] = base64.b64encode(ref.inline).decode()
+    return entry
+
+
+def _ref_from_json(name: str, entry: dict[str, Any]) -> ArtifactRef:
+    inline = entry.get("inline")
+    return ArtifactRef(
+        name=name,
+        digest=entry["digest"],
+        size_bytes=entry["size_bytes"],
+        encoder=entry["encoder"],
+        type_name=entry["type"],
+        inline=None if inline is None else base64.b64decode(inline, validate=True),
+    )
+
+
+def _offset_to_json(offset: Offset) -> list[object]:
+    return [offset.topic, offset.topic_id, offset.partition, offset.offset]

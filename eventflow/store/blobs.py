@@ -1,0 +1,48 @@
+"""Content-addressed values: a blob lies under the SHA-256 of its bytes, and is verified by it.
+
+Equal values are one object, a repeated put is harmless, and what is read is what was put, or an
+error: whoever knows a digest need not trust the store.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from eventflow.errors import CorruptObject
+from eventflow.store.layout import blob_key
+
+if TYPE_CHECKING:
+    from eventflow.store.port import Store
+
+__all__ = ["digest_of", "get_blob", "put_blob"]
+
+
+def digest_of(data: bytes | memoryview) -> str:
+    """The hexadecimal SHA-256 of `data`."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def put_blob(store: Store, project: str, data: bytes | memoryview) -> str:
+    """Put `data` below a project; its digest. On return the blob is durable."""
+    digest = digest_of(data)
+    store.put(blob_key(project, digest), data)
+    return digest
+
+
+def get_blob(store: Store, project: str, digest: str) -> bytes:
+    """The bytes whose digest it is.
+
+    Raises:
+        ObjectMissing: the project has no such blob.
+        CorruptObject: the bytes are not the ones that were put.
+    """
+    key = blob_key(project, digest)
+    data = store.get(key)
+    found = digest_of(data)
+    if found != digest:
+        raise CorruptObject(
+            f"{store.url}/{key} has the SHA-256 {found}: its bytes changed after they were"
+            " written. Restore it from a backup, or run again what made it."
+        )
+    return data
