@@ -1,6 +1,6 @@
 """The bus: a durable, partitioned log with consumer groups and transactions. The contract.
 
-Both backends keep every promise below and pass `tests/contract/test_bus.py`. Order is promised
+Both backends keep every promise below and pass `tests/contract/test_bus_*.py`. Order is promised
 within a partition. Offsets of a partition grow but are not contiguous. All readers are
 `read_committed`: a record of an aborted or unfinished transaction is never seen.
 
