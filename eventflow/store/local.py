@@ -1,0 +1,304 @@
+"""The store in a folder. Keeps the contract of `port` with hard links and fsync.
+
+An object is written to a temporary file and fsynced, then linked to its name: `link` fails when
+the name is taken (`rename` would replace in silence), and a name only ever shows whole content.
+Then the folders are fsynced, up to the first one whose name is known to be on disk. A process
+that dies leaves at most a temporary file or an empty folder, neither of which is an object.
+
+Keys that differ only in case are one key where the file system says so. Network file systems
+without hard links are refused (StoreUnsuitable), by the first put or by the probe.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from eventflow.effects import SystemIds
+from eventflow.errors import (
+    BucketMissing,
+    InvalidName,
+    ObjectMissing,
+    StoreForbidden,
+    StoreUnreachable,
+    StoreUnsuitable,
+)
+from eventflow.store.keys import RESERVED_PART, check_key, check_prefix
+from eventflow.store.port import ObjectInfo
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+__all__ = ["LocalStore"]
+
+_ABANDONED = timedelta(days=1)
+_MOST_KNOWN_FOLDERS = 10_000
+_NO_HARD_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EXDEV}
+_REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}
+_NOT_THERE = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
+
+
+class LocalStore:
+    """Objects are files below `folder`, which has to exist."""
+
+    def __init__(self, folder: Path) -> None:
+        self._root = folder.absolute()
+        self._temporary = self._root / RESERVED_PART
+        self._ids = SystemIds()
+        self._is_swept = False
+        # Folders whose own names, up to the root, are known to be on disk.
+        self._durable: set[Path] = set()
+
+    @property
+    def url(self) -> str:
+        return self._root.as_uri()
+
+    def get(self, key: str) -> bytes:
+        path = self._path(key)
+        with self._translated(key):
+            try:
+                return path.read_bytes()
+            except _NOT_THERE as error:
+                self._check_root()
+                raise ObjectMissing(f"{self.url}/{key} does not exist.") from error
+
+    def put(self, key: str, data: bytes | memoryview) -> None:
+        self._put(key, data)
+
+    def put_if_absent(self, key: str, data: bytes) -> bool:
+        return self._put(key, data)
+
+    def put_all(self, objects: Iterable[tuple[str, bytes]]) -> None:
+        folders: set[Path] = set()
+        for key, data in objects:
+            path = self._path(key)
+            with self._translated(key):
+                self._write(path, data)
+            folders.add(path.parent)
+        with self._translated(""):
+            for folder in folders:
+                self._sync(folder)
+
+    def info(self, key: str) -> ObjectInfo | None:
+        path = self._path(key)
+        with self._translated(key):
+            status = _status(path)
+            if status is None or stat.S_ISDIR(status.st_mode):
+                self._check_root()
+                return None
+        return ObjectInfo(key, status.st_size, datetime.fromtimestamp(status.st_mtime, UTC))
+
+    def list(
+        self, prefix: str, *, folders: bool = False, limit: int | None = None, after: str = ""
+    ) -> Iterator[ObjectInfo]:
+        folder, slash, stem = check_prefix(prefix).rpartition("/")
+        return islice(self._walk(folder + slash, stem, after, folders=folders), limit)
+
+    def delete(self, keys: Sequence[str]) -> None:
+        for key in keys:
+            path = self._path(key)
+            with self._translated(key):
+                try:
+                    path.unlink()
+                except (FileNotFoundError, NotADirectoryError):
+                    self._check_root()
+
+    # ── writing ──────────────────────────────────────────────────────────────
+
+    def _put(self, key: str, data: bytes | memoryview) -> bool:
+        path = self._path(key)
+        with self._translated(key):
+            is_mine = self._write(path, data)
+            # Also when another's: what this writer now knows of it has to survive a power cut.
+            self._sync(path.parent)
+        return is_mine
+
+    def _write(self, path: Path, data: bytes | memoryview) -> bool:
+        """Whether this call gave the name its content, which is on disk; the name may not be."""
+        if self._stands(path):
+            return False
+        temporary = self._write_temporary(data)
+        try:
+            return self._link(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    def _stands(self, path: Path) -> bool:
+        status = _status(path)
+        if status is not None and stat.S_ISDIR(status.st_mode):
+            raise StoreUnsuitable(f"{path} is a folder of objects and cannot be an object too.")
+        return status is not None
+
+    def _write_temporary(self, data: bytes | memoryview) -> Path:
+        path = self._temporary / f"{os.getpid()}-{self._ids.token(16)}"
+        descriptor = self._create(path)
+        try:
+            view = memoryview(data).cast("B")
+            while view:
+                view = view[os.write(descriptor, view) :]
+            os.fsync(descriptor)
+            self._sweep(os.fstat(descriptor).st_mtime)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+        finally:
+            os.close(descriptor)
+        return path
+
+    def _create(self, path: Path) -> int:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+        try:
+            return os.open(path, flags, 0o666)
+        except FileNotFoundError:
+            self._make(self._temporary)
+            return os.open(path, flags, 0o666)
+
+    def _link(self, temporary: Path, path: Path) -> bool:
+        try:
+            return _link(temporary, path)
+        except FileNotFoundError:
+            self._make(path.parent)
+            return _link(temporary, path)
+        except NotADirectoryError as error:
+            raise StoreUnsuitable(f"{path}: a part of it is an object already.") from error
+
+    def _make(self, folder: Path) -> None:
+        """Make a folder below the root, with its parents; the root itself has to be there."""
+        if folder == self._root:
+            self._check_root()
+            return
+        try:
+            folder.mkdir(exist_ok=True)
+        except FileNotFoundError:
+            self._make(folder.parent)
+            folder.mkdir(exist_ok=True)
+        self._durable.discard(folder)
+
+    def _sync(self, folder: Path) -> None:
+        """Put the names in `folder` on disk, and its own name, and so on up."""
+        _fsync(folder)
+        fresh = []
+        while folder != self._root and folder not in self._durable:
+            _fsync(folder.parent)
+            fresh.append(folder)
+            folder = folder.parent
+        if len(self._durable) > _MOST_KNOWN_FOLDERS:
+            self._durable.clear()
+            return
+        self._durable.update(fresh)
+
+    def _sweep(self, now: float) -> None:
+        """Once per store: remove what dead writers left, by the file system's own time."""
+        if self._is_swept:
+            return
+        self._is_swept = True
+        with os.scandir(self._temporary) as entries:
+            for entry in entries:
+                status = _status(Path(entry.path))
+                if status and now - status.st_mtime > _ABANDONED.total_seconds():
+                    Path(entry.path).unlink(missing_ok=True)
+
+    # ── listing ──────────────────────────────────────────────────────────────
+
+    def _walk(
+        self, folder: str, stem: str, after: str, *, folders: bool = False
+    ) -> Iterator[ObjectInfo]:
+        """Objects below `folder` (`""` or with its slash) whose next part begins with `stem`.
+
+        Text compares by code points, which is the order of UTF-8 bytes.
+        """
+        for name in self._names(folder):
+            key = folder + name
+            if not name.startswith(stem):
+                continue
+            if not name.endswith("/"):
+                info = self.info(key) if key > after else None
+                if info is not None:
+                    yield info
+            elif folders:
+                if key > after and self._has_objects(key):
+                    yield ObjectInfo(key, 0, None, is_folder=True)
+            elif key > after or after.startswith(key):
+                yield from self._walk(key, "", after)
+
+    def _names(self, folder: str) -> Sequence[str]:
+        """What is in a folder, in the order of keys: folders with the slash that follows."""
+        with self._translated(folder):
+            try:
+                with os.scandir(self._root / folder) as entries:
+                    names = [
+                        f"{entry.name}/" if entry.is_dir() else entry.name for entry in entries
+                    ]
+            except (FileNotFoundError, NotADirectoryError):
+                self._check_root()
+                return []
+        if not folder:
+            names = [name for name in names if name != f"{RESERVED_PART}/"]
+        return sorted(names)
+
+    def _has_objects(self, folder: str) -> bool:
+        # A folder is not removed with its last object, and one may be made before its first.
+        return next(self._walk(folder, "", ""), None) is not None
+
+    # ── errors ───────────────────────────────────────────────────────────────
+
+    def _path(self, key: str) -> Path:
+        return self._root / check_key(key)
+
+    def _check_root(self) -> None:
+        if not self._root.is_dir():
+            raise BucketMissing(
+                f"{self._root} does not exist: make the folder, or mount what holds it, or set"
+                " EVENTFLOW_STORE__URL."
+            )
+
+    @contextmanager
+    def _translated(self, key: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            place = f"{self._root}/{key}"
+            if error.errno in _REFUSED:
+                raise StoreForbidden(
+                    f"{place}: {error.strerror}. Give this user the right to read and write"
+                    " the folder of the store."
+                ) from error
+            if error.errno == errno.ENAMETOOLONG:
+                raise InvalidName(f"{place}: {error.strerror}. Use shorter names.") from error
+            raise StoreUnreachable(f"{place}: {error.strerror}.") from error
+
+
+def _link(temporary: Path, path: Path) -> bool:
+    try:
+        path.hardlink_to(temporary)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        if error.errno not in _NO_HARD_LINKS:
+            raise
+        raise StoreUnsuitable(
+            f"{path}: the file system of the store has no hard links ({error.strerror}), so that"
+            " it cannot say who wrote first. Use a local disk, or an S3 server."
+        ) from error
+    return True
+
+
+def _status(path: Path) -> os.stat_result | None:
+    try:
+        return path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def _fsync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
