@@ -52,8 +52,8 @@ class ArtifactRef:
 class TaskRecord:
     """What an attempt leaves when it succeeded.
 
-    `artifacts` has all of the task's, inherited ones too. `published` are the offsets of the
-    events that it published. Times are aware UTC.
+    `artifacts` has all of the task's, inherited ones too. `inputs` are the attempts that it read
+    from. `published` are the offsets of the events that it published. Times are aware UTC.
     """
 
     key: TaskKey
@@ -62,6 +62,7 @@ class TaskRecord:
     published: tuple[Offset, ...]
     started_at: datetime
     finished_at: datetime
+    inputs: tuple[TaskKey, ...] = ()
 
 
 def save_values(store: Store, project: str, values: Mapping[str, object]) -> dict[str, ArtifactRef]:
@@ -163,6 +164,7 @@ def _record_to_json(record: TaskRecord) -> dict[str, Any]:
         "published": [_offset_to_json(offset) for offset in record.published],
         "started_at": record.started_at.isoformat(),
         "finished_at": record.finished_at.isoformat(),
+        "inputs": [[each.epoch, each.step, each.task, each.attempt] for each in record.inputs],
     }
 
 
@@ -177,6 +179,7 @@ def _record_from_json(key: TaskKey, content: dict[str, Any]) -> TaskRecord:
         published=tuple(Offset(*offset) for offset in content["published"]),
         started_at=datetime.fromisoformat(content["started_at"]),
         finished_at=datetime.fromisoformat(content["finished_at"]),
+        inputs=tuple(TaskKey(*each) for each in content["inputs"]),
     )
 
 

@@ -36,10 +36,13 @@ if TYPE_CHECKING:
 __all__ = [
     "EndFile",
     "RunFile",
+    "finished_tasks",
     "mark_successful",
     "place_of",
     "read_end",
     "read_run",
+    "run_from_json",
+    "run_to_json",
     "write_beginning",
     "write_end",
 ]
@@ -77,7 +80,7 @@ def write_beginning(store: Store, run: RunFile, causes: Sequence[Cause]) -> None
     """
     request = run.request
     objects: list[tuple[str, bytes]] = [
-        (place_of(request).run, _dump(_run_to_json(run))),
+        (place_of(request).run, _dump(run_to_json(run))),
         (index_key(request.namespace, request.flow, request.run_id, request.requested_at), b""),
         (flow_key(request.namespace, request.flow), b""),
         *_lineage(request, causes),
@@ -95,7 +98,7 @@ def read_run(store: Store, place: RunPlace) -> RunFile:
     """
     content = read_json(store, place.run)
     try:
-        return _run_from_json(content)
+        return run_from_json(content)
     except (KeyError, TypeError, ValueError) as error:
         raise CorruptObject(f"{store.url}/{place.run} is not what it should be: {error}") from error
 
@@ -119,6 +122,12 @@ def read_end(store: Store, place: RunPlace) -> EndFile | None:
     if store.info(place.end) is None:
         return None
     return _end_from_json(read_json(store, place.end))
+
+
+def finished_tasks(store: Store, place: RunPlace) -> int:
+    """How many attempts of tasks have their artifacts, over all epochs: one listing."""
+    keys = store.list(f"{place.root}e")
+    return sum(1 for each in keys if each.key.endswith("/artifacts.json"))
 
 
 def mark_successful(store: Store, request: RunRequest) -> None:
@@ -201,7 +210,8 @@ def _cause_from_json(content: dict[str, Any]) -> Cause:
     )
 
 
-def _run_to_json(run: RunFile) -> dict[str, Any]:
+def run_to_json(run: RunFile) -> dict[str, Any]:
+    """All of it as JSON."""
     request = run.request
     return {
         "run_id": request.run_id,
@@ -219,7 +229,8 @@ def _run_to_json(run: RunFile) -> dict[str, Any]:
     }
 
 
-def _run_from_json(content: dict[str, Any]) -> RunFile:
+def run_from_json(content: dict[str, Any]) -> RunFile:
+    """What `run_to_json` made."""
     request = RunRequest(
         run_id=content["run_id"],
         namespace=content["namespace"],
