@@ -6,7 +6,7 @@
     │   ├── InvalidTrigger         ├── InvalidParameter
     │   ├── InvalidPayload         │   └── EventTooLarge
     │   ├── ArtifactNotStorable    ├── ArtifactMissing
-    │   ├── ArtifactNotReadable
+    │   ├── ArtifactNotReadable    ├── ArtifactReadOnly
     │   └── NotFound
     │       └── Ambiguous
     ├── OperatorError              whoever runs eventflow acts
@@ -20,6 +20,7 @@
     ├── Retriable                  nobody acts: the caller tries again from its last position
     │   ├── Fenced                 └── BusBusy
     └── UndecodableRecord          the record goes to `dead-letters`, its partition goes on
+        └── UnknownSchema          after its schema was looked up in `schemas`
 
 The message of an error says what is wrong and what to do about it. Errors of drivers are
 translated where they surface, always `from` the original one.
@@ -39,6 +40,7 @@ __all__ = [
     "ArtifactMissing",
     "ArtifactNotReadable",
     "ArtifactNotStorable",
+    "ArtifactReadOnly",
     "AuthorError",
     "BucketMissing",
     "BusBusy",
@@ -66,6 +68,7 @@ __all__ = [
     "StoreUnsuitable",
     "TopicMismatch",
     "UndecodableRecord",
+    "UnknownSchema",
 ]
 
 
@@ -127,6 +130,10 @@ class ArtifactNotStorable(AuthorError):
 
 class ArtifactNotReadable(AuthorError):
     """A value cannot be made again here: its class is missing, or unpickling is switched off."""
+
+
+class ArtifactReadOnly(AuthorError, AttributeError):
+    """A step sets what it can only read: a parameter, a constant of the class, a step."""
 
 
 class ArtifactMissing(AuthorError, AttributeError):
@@ -223,3 +230,16 @@ class UndecodableRecord(EventflowError):
     def __init__(self, message: str, *, reason: str) -> None:
         super().__init__(message)
         self.reason = reason
+
+
+class UnknownSchema(UndecodableRecord):
+    """A record was written with a schema that is not known here; the `schemas` topic may have it.
+
+    `fingerprint` is its CRC-64-AVRO, 8 bytes as they stand in the record.
+    """
+
+    def __init__(self, fingerprint: bytes) -> None:
+        self.fingerprint = fingerprint
+        super().__init__(
+            f"No schema of fingerprint {fingerprint.hex()} is known.", reason="unknown-schema"
+        )

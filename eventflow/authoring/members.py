@@ -1,0 +1,62 @@
+"""What a flow class has: its steps, its parameters, its constants; inherited ones too.
+
+Names come in the order in which they are written, those of base classes first.
+"""
+
+from __future__ import annotations
+
+from inspect import isdatadescriptor, ismethoddescriptor
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from eventflow.authoring.parameter import Parameter
+from eventflow.authoring.step import is_step
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+__all__ = ["class_attribute", "constants_of", "is_constant", "parameters_of", "steps_of"]
+
+
+def steps_of(flow_class: type) -> dict[str, Any]:
+    """The functions marked with `@step`, by name."""
+    return {name: value for name, value in _members(flow_class) if is_step(value)}
+
+
+def parameters_of(flow_class: type) -> dict[str, Parameter]:
+    """The parameters, by the name of the attribute (which may differ from the parameter's)."""
+    return {name: value for name, value in _members(flow_class) if isinstance(value, Parameter)}
+
+
+def constants_of(flow_class: type) -> dict[str, object]:
+    """The constants, by name."""
+    return {name: value for name, value in _members(flow_class) if is_constant(name, value)}
+
+
+def is_constant(name: str, value: object) -> bool:
+    """Whether a class attribute is data of the flow, and so a read-only artifact."""
+    return not (
+        name.startswith("_")
+        or callable(value)
+        or isinstance(value, Parameter | ModuleType)
+        or isdatadescriptor(value)
+        or ismethoddescriptor(value)
+    )
+
+
+def class_attribute(flow_class: type, name: str) -> object:
+    """The attribute as the class has it, no descriptor asked; None when it has none."""
+    return next((vars(base)[name] for base in flow_class.__mro__ if name in vars(base)), None)
+
+
+def _members(flow_class: type) -> Iterator[tuple[str, object]]:
+    """The attributes that authors gave the class: those of our own base are no members."""
+    own = [base for base in flow_class.__mro__ if base is not object and not _is_ours(base)]
+    names = {name: None for base in reversed(own) for name in vars(base)}
+    spaces: list[Mapping[str, object]] = [vars(base) for base in own]
+    for name in names:
+        yield name, next(space[name] for space in spaces if name in space)
+
+
+def _is_ours(base: type) -> bool:
+    return base.__module__ == "eventflow.authoring.flow_spec"
