@@ -7,32 +7,64 @@ explicitly. This is the one piece of global state of the package.
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    from eventflow.codec.codec import Codec
 
     from eventflow.bus.port import Bus
-    from eventflow.codec.codec import Codec
     from eventflow.effects import Effects
     from eventflow.model.topics import Topics
     from eventflow.settings import Settings
     from eventflow.store.port import Store
 
-__all__ = ["World", "use", "using", "world"]
+__all__ = ["Makers", "World", "run_flow_cli", "use", "using", "world"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
+class Makers:
+    """How the parts of a world are made, each when it is first used."""
+
+    bus: Callable[[World], Bus]
+    store: Callable[[World], Store]
+    codec: Callable[[World], Codec]
+
+
+@dataclass(frozen=True)
 class World:
-    """Connected objects, made by `app.connect`. The bus connects when it is first used."""
+    """Connected objects, made by `app.connect`; each connects when it is first used.
+
+    The bus is ready to be written to: topics and schemas are there.
+    """
 
     settings: Settings
     topics: Topics
-    bus: Bus
-    store: Store
-    codec: Codec
     effects: Effects
+    makers: Makers = field(repr=False)
+
+    @cached_property
+    def bus(self) -> Bus:
+        """The durable log."""
+        return self.makers.bus(self)
+
+    @cached_property
+    def store(self) -> Store:
+        """The object store."""
+        return self.makers.store(self)
+
+    @cached_property
+    def codec(self) -> Codec:
+        """Records ⇄ bytes."""
+        return self.makers.codec(self)
+
+    def close(self) -> None:
+        """Close what was opened."""
+        if "bus" in self.__dict__:
+            self.bus.close()
 
 
 _world: World | None = None
@@ -63,3 +95,10 @@ def using(connected: World) -> Iterator[World]:
         yield connected
     finally:
         use(former)
+
+
+def run_flow_cli(flow: type) -> None:
+    """What `MyFlow()` does at the end of a flow's file: the command line of that flow."""
+    from eventflow.cli.flow import main  # noqa: PLC0415 - upwards, as above
+
+    main(flow)

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
+from eventflow.errors import InvalidSettings
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -106,9 +108,21 @@ class RunnerMetrics:
         )
 
 
-def serve(registry: CollectorRegistry, port: int) -> tuple[int, Callable[[], None]]:
-    """Serve `/metrics` on loopback; (the port, which is a free one for 0; how to stop)."""
-    server, thread = start_http_server(port, addr="127.0.0.1", registry=registry)
+def serve(
+    registry: CollectorRegistry, port: int, *, host: str = "127.0.0.1"
+) -> tuple[int, Callable[[], None]]:
+    """Serve `/metrics`; (the port, which is a free one for 0; how to stop).
+
+    Raises:
+        InvalidSettings: the port is taken.
+    """
+    try:
+        server, thread = start_http_server(port, addr=host, registry=registry)
+    except OSError as error:
+        raise InvalidSettings(
+            f"Metrics cannot be served on {host}:{port}: {error.strerror}."
+            " Name another port with --metrics-port, or 0 for a free one."
+        ) from error
 
     def stop() -> None:
         server.shutdown()

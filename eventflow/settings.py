@@ -124,6 +124,7 @@ class Settings(BaseSettings):
     user: str | None = Field(None, description="whose user.<name> branch; default: the login")
     topic_prefix: str = "eventflow."
     partitions: int | None = Field(None, gt=0, description="default: 12; embedded: 4")
+    metrics_host: str = Field("127.0.0.1", description="where /metrics is served; 0.0.0.0: all")
     create_topics: bool = Field(True, description="make missing topics at start")
     kafka: KafkaSettings = KafkaSettings()
     store: StoreSettings = StoreSettings()

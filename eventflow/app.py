@@ -1,0 +1,141 @@
+"""The composition root: settings → connected objects. The only place that names a backend."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from eventflow.bus.deployment_log import DeploymentLog
+from eventflow.bus.schema_topic import SchemaLookup, publish_schemas
+from eventflow.codec.codec import Codec
+
+from eventflow.context import Makers, World
+from eventflow.effects import Effects, KillAt
+from eventflow.metrics import RunnerMetrics
+from eventflow.model.topics import Topics
+from eventflow.settings import Settings
+
+if TYPE_CHECKING:
+    from eventflow.execution.local import LocalExecutor
+    from eventflow.services.trigger import TriggerService
+    from prometheus_client import CollectorRegistry
+
+    from eventflow.bus.port import Bus
+    from eventflow.services.runner import Runner
+    from eventflow.store.port import Store
+
+__all__ = ["connect", "local_executor", "make_bus", "make_store", "runner", "trigger_service"]
+
+
+def connect(settings: Settings | None = None, *, is_prepared: bool = False) -> World:
+    """The world that the settings describe; nothing is contacted yet.
+
+    With `is_prepared`, topics and schemas are taken to be there: a task process of a runner,
+    whose start has seen to it.
+    """
+    settings = settings or Settings.load()
+    count = settings.partition_count
+    return World(
+        settings=settings,
+        topics=Topics(settings.topic_prefix, count, count),
+        effects=_effects(),
+        makers=Makers(
+            bus=_plain_bus if is_prepared else _prepared_bus,
+            store=lambda world: make_store(world.settings),
+            codec=lambda world: Codec(world.topics),
+        ),
+    )
+
+
+def make_bus(settings: Settings) -> Bus:
+    """The Kafka cluster when there is one in the settings, else the embedded bus."""
+    if settings.is_embedded:
+        from eventflow.bus.sqlite import SqliteBus
+
+        return SqliteBus(settings.folder)
+    from eventflow.bus.kafka import KafkaBus
+
+    return KafkaBus(settings.kafka)
+
+
+def make_store(settings: Settings) -> Store:
+    """S3 when the URL says so, else a folder."""
+    url = settings.store.url or ""
+    if url.startswith("s3://"):
+        from eventflow.store.s3 import S3Store
+
+        return S3Store(settings.store)
+    from eventflow.store.local import LocalStore
+
+    return LocalStore.at(url) if url else LocalStore(settings.folder / "store")
+
+
+def trigger_service(world: World, registry: CollectorRegistry) -> TriggerService:
+    """A trigger service, joined to its group at its first step."""
+
+    raise NotImplementedError
+
+
+def runner(world: World, registry: CollectorRegistry) -> Runner:
+    """A runner with the local executor, joined to its group at its first step."""
+    from eventflow.services.custody import LogParts
+    from eventflow.services.presence import Host, Presence
+    from eventflow.services.runner import Runner, RunnerParts
+    from eventflow.services.slots import Slots
+    from eventflow.services.task_states import TaskStates
+
+    settings, metrics = world.settings.runner, RunnerMetrics(registry)
+    count = settings.slots or os.cpu_count() or 1
+    lookup = SchemaLookup(world.bus, world.codec, world.topics)
+    task_states = TaskStates(world.bus, world.codec, world.effects)
+    slots = Slots(
+        count,
+        store=world.store,
+        codec=world.codec,
+        executor=local_executor(world),
+        cache=world.settings.folder / "cache",
+        effects=world.effects,
+        metrics=metrics,
+        on_task_state=task_states.add,
+    )
+    presence = Presence(
+        world.bus, world.codec, world.topics, settings, world.effects, Host.here(), count
+    )
+    return Runner(
+        RunnerParts(
+            log=LogParts(world.bus, world.codec, lookup, world.topics, world.effects),
+            store=world.store,
+            deployments=DeploymentLog(world.bus, lookup, world.topics),
+            presence=presence,
+            slots=slots,
+            task_states=task_states,
+            settings=settings,
+            metrics=metrics,
+        )
+    )
+
+
+def local_executor(world: World) -> LocalExecutor:
+    """Tasks as forks of warm templates on this machine."""
+    from eventflow.execution.local import LocalExecutor
+
+    command = [sys.executable, "-m", "eventflow.cli.template"]
+    return LocalExecutor(command, templates=world.settings.runner.templates)
+
+
+def _plain_bus(world: World) -> Bus:
+    return make_bus(world.settings)
+
+
+def _prepared_bus(world: World) -> Bus:
+    bus = make_bus(world.settings)
+    bus.ensure(world.topics.specs(), create=world.settings.create_topics)
+    publish_schemas(bus, world.codec, world.topics)
+    return bus
+
+
+def _effects() -> Effects:
+    fault = os.environ.get("EVENTFLOW_FAULT")
+    return replace(Effects(), faults=KillAt.parse(fault)) if fault else Effects()

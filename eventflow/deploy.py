@@ -1,0 +1,224 @@
+"""Deploying: a version of a flow becomes live at a mark in the event log (docs/protocols.md §4).
+
+1. The code package goes into the store. 2. The deployment's transactional id is taken over, so
+that of two deploys at once one is fenced. 3. One transaction: the Deployment, whole, and an
+Activation to every source. 4. The trigger service's echo is waited for. Records after the mark
+are handled by the new version, records before it by the one before; also those published before
+the echo, so a deploy without a running trigger service is no error.
+"""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from eventflow.bus.reading import read_to_end
+from eventflow.errors import DeployFenced, Fenced, NotFound
+from eventflow.model.decision import Decision, Verdict
+from eventflow.model.deployment import Activation, Deployment
+from eventflow.model.log import TopicPartition, partition_of
+from eventflow.model.namespace import Namespace
+from eventflow.model.offset import Offset
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from datetime import datetime
+
+    from eventflow.bus.port import Writer
+    from eventflow.context import World
+    from eventflow.model.deployment import CodePackage, ParameterSpec
+    from eventflow.model.graph import FlowGraph
+    from eventflow.model.log import Record
+    from eventflow.model.trigger import Trigger
+
+__all__ = ["Deployed", "NewVersion", "delete", "deploy", "sources", "versions"]
+
+_TAKE_OVER = timedelta(seconds=10)
+_ECHO = timedelta(seconds=10)
+_POLL = timedelta(milliseconds=200)
+_ECHOES = (Verdict.ACTIVATED, Verdict.DELETED)
+
+
+@dataclass(frozen=True, slots=True)
+class NewVersion:
+    """What is to be deployed, evaluated by the deploying process; its package is in the store."""
+
+    namespace: Namespace
+    graph: FlowGraph
+    parameters: tuple[ParameterSpec, ...]
+    trigger: Trigger | None
+    code: CodePackage
+    deployed_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """A mark that stands. `marks` are the offsets from which it takes effect, one a source;
+    `is_in_force` says that the trigger service has passed them all."""
+
+    namespace: str
+    flow: str
+    version: int
+    marks: tuple[Offset, ...]
+    is_in_force: bool
+
+
+def deploy(world: World, new: NewVersion, *, echo: timedelta = _ECHO) -> Deployed:
+    """Make a version live; the next number after the highest that stands.
+
+    Raises:
+        DeployFenced: another deploy of the flow took over; nothing was changed.
+    """
+
+    def write(number: int) -> Sequence[Deployment | Activation]:
+        now = world.effects.clock.now()
+        version = Deployment(
+            namespace=str(new.namespace),
+            flow=new.graph.flow,
+            version=number + 1,
+            graph=new.graph,
+            parameters=new.parameters,
+            trigger=new.trigger,
+            code=new.code,
+            deployed_at=now,
+            deployed_by=new.deployed_by,
+        )
+        return [version, *_marks(new.namespace, version.flow, version.version, at=now)]
+
+    return _mark(world, new.namespace, new.graph.flow, write, echo)
+
+
+def delete(world: World, namespace: Namespace, flow: str, *, echo: timedelta = _ECHO) -> Deployed:
+    """End new starts of a flow in a namespace; requested runs go on, versions stay readable.
+
+    Raises:
+        NotFound: no version of it was ever deployed there.
+        DeployFenced: another deploy of the flow took over; nothing was changed.
+    """
+
+    def write(number: int) -> Sequence[Deployment | Activation]:
+        if number == 0:
+            raise NotFound(
+                f"{flow} is not deployed in {namespace}; see `eventflow deployments list`."
+            )
+        now = world.effects.clock.now()
+        return _marks(namespace, flow, number, at=now, is_deleted=True)
+
+    return _mark(world, namespace, flow, write, echo)
+
+
+def versions(world: World) -> Iterator[Deployment]:
+    """Every version that was ever deployed, in the order in which it was."""
+    for record in read_to_end(world.bus, TopicPartition(world.topics.deployments, 0)):
+        if record.value is not None:
+            version = world.codec.decode(record.value)
+            if isinstance(version, Deployment):
+                yield version
+
+
+def sources(namespace: Namespace) -> tuple[Namespace, Namespace]:
+    """The namespaces whose events a deployment can hear: its own, and its whole project's."""
+    return namespace, namespace.project_wide
+
+
+def _marks(
+    namespace: Namespace, flow: str, version: int, *, at: datetime, is_deleted: bool = False
+) -> list[Deployment | Activation]:
+    return [
+        Activation(
+            source=str(source),
+            namespace=str(namespace),
+            flow=flow,
+            version=version,
+            is_deleted=is_deleted,
+            marked_at=at,
+        )
+        for source in sources(namespace)
+    ]
+
+
+def _mark(
+    world: World,
+    namespace: Namespace,
+    flow: str,
+    write: Callable[[int], Sequence[Deployment | Activation]],
+    echo: timedelta,
+) -> Deployed:
+    """Write under the fence of the deployment, then wait for the echo."""
+    watch = _Watch(world, namespace)
+    fence = f"{world.topics.prefix}deploy.{namespace}.{flow}"
+    try:
+        with closing(world.bus.writer(fence, timeout=_TAKE_OVER)) as writer:
+            records = write(_highest(world, namespace, flow))
+            _write(world, writer, records)
+    except Fenced as error:
+        raise DeployFenced(f"Another deploy of {flow} took over; nothing was changed.") from error
+    mark = next(record for record in records if isinstance(record, Activation))
+    with closing(watch):
+        return watch.wait(mark, echo)
+
+
+def _highest(world: World, namespace: Namespace, flow: str) -> int:
+    mine = (str(namespace), flow)
+    return max((each.version for each in versions(world) if each.key[:2] == mine), default=0)
+
+
+def _write(world: World, writer: Writer, records: Sequence[Deployment | Activation]) -> None:
+    transaction = writer.begin()
+    for record in records:
+        transaction.append(world.codec.new_record(record))
+    world.effects.faults.reach("deploy.appended")
+    transaction.commit().result()
+    world.effects.faults.reach("deploy.committed")
+
+
+class _Watch:
+    """Sees the marks of a deploy arrive in `events`, and their echo in `decisions`."""
+
+    def __init__(self, world: World, namespace: Namespace) -> None:
+        self._world = world
+        count = world.topics.event_partitions
+        partitions = {partition_of(str(each).encode(), count) for each in sources(namespace)}
+        topics = (world.topics.events, world.topics.decisions)
+        where = [TopicPartition(topic, each) for topic in topics for each in partitions]
+        self._reader = world.bus.reader({each: world.bus.high_watermark(each) for each in where})
+        self._events_id = world.bus.topic(world.topics.events).topic_id
+
+    def wait(self, mark: Activation, patience: timedelta) -> Deployed:
+        """Until every source has its mark and, within `patience`, its echo."""
+        marks: dict[str, Offset] = {}
+        echoes: set[Offset] = set()
+        deadline = self._world.effects.clock.elapsed() + patience
+        expected = len(sources(Namespace.parse(mark.namespace)))
+        while not (len(marks) == expected and echoes.issuperset(marks.values())):
+            if self._world.effects.clock.elapsed() > deadline:
+                break
+            for record in self._records():
+                self._take(record, mark, marks, echoes)
+        return Deployed(
+            mark.namespace,
+            mark.flow,
+            mark.version,
+            tuple(sorted(marks.values())),
+            is_in_force=len(marks) == expected and echoes.issuperset(marks.values()),
+        )
+
+    def close(self) -> None:
+        self._reader.close()
+
+    def _records(self) -> Iterator[Record]:
+        for records in self._reader.poll(_POLL).records.values():
+            yield from records
+
+    def _take(
+        self, record: Record, mark: Activation, marks: dict[str, Offset], echoes: set[Offset]
+    ) -> None:
+        value = self._world.codec.decode(record.value) if record.value else None
+        if isinstance(value, Activation) and replace(value, source=mark.source) == mark:
+            marks[value.source] = Offset(
+                record.topic, self._events_id, record.partition, record.offset
+            )
+        elif isinstance(value, Decision) and value.verdict in _ECHOES:
+            echoes.add(value.origin)

@@ -1,0 +1,258 @@
+"""The runs that this runner executes: from an accepted record to an `end.json`.
+
+Flow: `take` a RunRecord whose acceptance is committed → its beginning is written → its driver
+runs its tasks → its end is decided. It then waits, with `end` set, until its custodian has
+published it and calls `release`. No step waits for user code; a store that is away is tried
+again, the tasks go on meanwhile.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from eventflow.execution.code import unpack
+from eventflow.execution.driver import RunDriver
+
+from eventflow.errors import (
+    AuthorError,
+    BucketMissing,
+    OperatorError,
+    StoreForbidden,
+    StoreUnreachable,
+)
+from eventflow.model.completion import Outcome
+from eventflow.model.run import Working
+from eventflow.model.task import RunEnd, RunPlan
+from eventflow.store.blobs import get_blob
+from eventflow.store.runs import (
+    EndFile,
+    RunFile,
+    mark_successful,
+    place_of,
+    read_end,
+    write_beginning,
+    write_end,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from eventflow.codec.codec import Codec
+    from eventflow.effects import Effects
+    from eventflow.execution.port import Executor
+    from eventflow.metrics import RunnerMetrics
+    from eventflow.model.deployment import Deployment
+    from eventflow.model.run import Cause, RunRecord, RunRequest, TaskState
+    from eventflow.model.task import TaskEnd
+    from eventflow.store.port import Store
+
+__all__ = ["Execution", "Slots"]
+
+_RETRY = timedelta(milliseconds=500)
+_AWAY = (StoreUnreachable, StoreForbidden, BucketMissing)
+
+
+@dataclass(slots=True)
+class Execution:
+    """A run in a slot. `driver` is None until its first task can start; `end` until it ended."""
+
+    record: RunRecord
+    deployment: Deployment
+    nonce: str
+    driver: RunDriver | None = None
+    stillborn: RunEnd | None = None
+    end: EndFile | None = None
+    not_before: timedelta = timedelta()
+
+    @property
+    def request(self) -> RunRequest:
+        """What it executes."""
+        return self.record.request
+
+    @property
+    def concluded(self) -> RunEnd | None:
+        """What this execution concludes, before it is decided."""
+        if self.stillborn is not None:
+            return self.stillborn
+        return self.driver.end if self.driver is not None else None
+
+
+class Slots:
+    """Room for so many runs at once."""
+
+    def __init__(
+        self,
+        count: int,
+        *,
+        store: Store,
+        codec: Codec,
+        executor: Executor,
+        cache: Path,
+        effects: Effects,
+        metrics: RunnerMetrics,
+        on_task_state: Callable[[TaskState], None],
+    ) -> None:
+        self.count = count
+        self._store, self._codec, self._executor, self._cache = store, codec, executor, cache
+        self._effects, self._metrics, self._on_task_state = effects, metrics, on_task_state
+        self._executions: dict[str, Execution] = {}
+
+    @property
+    def free(self) -> int:
+        """Slots without a run."""
+        return self.count - len(self._executions)
+
+    @property
+    def is_executing(self) -> bool:
+        """Whether tasks may be running."""
+        return bool(self.unfinished())
+
+    @property
+    def working(self) -> tuple[Working, ...]:
+        """What a heartbeat lists."""
+        return tuple(
+            Working(run_id, each.record.epoch) for run_id, each in self._executions.items()
+        )
+
+    def ended(self) -> Iterator[Execution]:
+        """Runs with an `end.json`, to be published and released."""
+        return (each for each in tuple(self._executions.values()) if each.end is not None)
+
+    def unfinished(self) -> tuple[Execution, ...]:
+        """Runs without an `end.json` by this runner."""
+        return tuple(each for each in self._executions.values() if each.end is None)
+
+    def executes(self, run_id: str, epoch: int) -> bool:
+        """Whether this epoch of a run is in a slot here."""
+        execution = self._executions.get(run_id)
+        return execution is not None and execution.record.epoch == epoch
+
+    def take(self, record: RunRecord, deployment: Deployment) -> None:
+        """Execute a run; its record is committed."""
+        nonce = self._effects.ids.token()
+        self._executions[record.run_id] = Execution(record, deployment, nonce)
+
+    def release(self, run_id: str) -> None:
+        """Its end is published, or reported to its custodian."""
+        self._executions.pop(run_id, None)
+
+    def stop(self, run_id: str) -> None:
+        """Stop an execution that has no meaning any more; nothing of it is decided."""
+        execution = self._executions.pop(run_id, None)
+        if execution is not None and execution.driver is not None:
+            self._executor.kill(run_id, execution.record.epoch)
+
+    def stop_all(self) -> None:
+        """Stop everything at once: this runner's lease is over, or the process ends."""
+        for run_id in tuple(self._executions):
+            self.stop(run_id)
+
+    def advance(self, timeout: timedelta) -> None:
+        """Start what waits, collect what ended, decide what is concluded."""
+        for execution in tuple(self._executions.values()):
+            if execution.driver is None and execution.stillborn is None:
+                self._trying(execution, self._begin)
+        for end in self._executor.poll(timeout):
+            self._task_ended(end)
+        for execution in tuple(self._executions.values()):
+            if execution.concluded is not None and execution.end is None:
+                self._trying(execution, self._decide)
+
+    def _trying(self, execution: Execution, step: Callable[[Execution], None]) -> None:
+        now = self._effects.clock.elapsed()
+        if now < execution.not_before:
+            return
+        try:
+            step(execution)
+        except _AWAY:
+            # Nothing is decided while the store is away: the same step comes again.
+            execution.not_before = now + _RETRY
+
+    def _begin(self, execution: Execution) -> None:
+        if execution.record.epoch > 1 and self._already_ended(execution):
+            return
+        try:
+            plan = self._plan(execution)
+            self._write_beginning(execution, plan.request.causes)
+            driver = self._driver(plan)
+            driver.begin(reuse=execution.record.epoch > 1)
+        except _AWAY:
+            raise
+        except (AuthorError, OperatorError) as error:
+            execution.stillborn = RunEnd(Outcome.FAILED, _one_line(error), {})
+            return
+        execution.driver = driver
+
+    def _already_ended(self, execution: Execution) -> bool:
+        end = read_end(self._store, place_of(execution.request))
+        if end is not None:
+            execution.stillborn = RunEnd(end.outcome, end.reason, end.manifest)
+        return end is not None
+
+    def _plan(self, execution: Execution) -> RunPlan:
+        request, deployment = execution.request, execution.deployment
+        code = deployment.code
+        project = request.namespace.partition("/")[0]
+        root = unpack(self._store, project, code, self._cache)
+        self._effects.faults.reach("runner.code-unpacked")
+        causes = self._causes(request, project)
+        return RunPlan(
+            request=replace(request, causes=causes),
+            graph=deployment.graph,
+            code_root=str(root),
+            code_file=code.file,
+            epoch=execution.record.epoch,
+        )
+
+    def _causes(self, request: RunRequest, project: str) -> tuple[Cause, ...]:
+        if request.causes_digest is None:
+            return request.causes
+        return self._codec.causes_from_bytes(get_blob(self._store, project, request.causes_digest))
+
+    def _write_beginning(self, execution: Execution, causes: tuple[Cause, ...]) -> None:
+        deployment = execution.deployment
+        run = RunFile(execution.request, deployment.graph, deployment.code.digest)
+        write_beginning(self._store, run, causes)
+        self._effects.faults.reach("runner.beginning-written")
+
+    def _driver(self, plan: RunPlan) -> RunDriver:
+        return RunDriver(
+            plan,
+            self._executor,
+            self._store,
+            self._effects,
+            on_task_state=self._on_task_state,
+        )
+
+    def _task_ended(self, end: TaskEnd) -> None:
+        self._metrics.tasks.labels(end.outcome.value).inc()
+        execution = self._executions.get(end.run_id)
+        if execution is None or execution.record.epoch != end.key.epoch:
+            return
+        if execution.driver is not None:
+            execution.driver.task_ended(end)
+
+    def _decide(self, execution: Execution) -> None:
+        concluded = execution.concluded
+        assert concluded is not None
+        self._effects.faults.reach("runner.deciding")
+        end = write_end(
+            self._store,
+            place_of(execution.request),
+            concluded,
+            epoch=execution.record.epoch,
+            at=self._effects.clock.now(),
+            nonce=execution.nonce,
+        )
+        self._effects.faults.reach("runner.end-decided")
+        if end.outcome is Outcome.SUCCEEDED:
+            mark_successful(self._store, execution.request)
+            self._effects.faults.reach("runner.marked-successful")
+        execution.end = end
+
+
+def _one_line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]

@@ -1,0 +1,165 @@
+"""The threads around the services: one a service, that calls `step` until it is told to stop.
+
+A service that the bus or the store does not answer goes on trying, with growing pauses; any other
+error ends the process, loudly: whatever supervises it starts it again, and nothing is lost.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, Protocol
+
+import structlog
+
+from eventflow.errors import AlreadyRunning, BusUnreachable, Retriable, StoreUnreachable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+    from types import FrameType
+
+__all__ = ["Service", "hold", "serve"]
+
+_STEP = timedelta(milliseconds=200)
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
+_AWAY = (Retriable, BusUnreachable, StoreUnreachable)
+
+_log = structlog.get_logger(__name__)
+
+
+class Service(Protocol):
+    """An object without threads that makes progress when it is called."""
+
+    def step(self, timeout: timedelta) -> None:
+        """Do what can be done now; wait up to `timeout` for something to do."""
+
+    def drain(self) -> None:
+        """Take nothing new from now on."""
+
+    @property
+    def is_drained(self) -> bool:
+        """Whether nothing is going on any more."""
+
+    def close(self) -> None:
+        """Leave in good order."""
+
+
+@dataclass(slots=True)
+class _Driver:
+    """The thread of one service. It makes the service as well: what the service spawns lives as
+    long as the thread that spawned it (a parent-death signal is sent at the end of the thread)."""
+
+    name: str
+    make: Callable[[], Service]
+    grace: timedelta
+    stop: threading.Event
+    ended: threading.Event
+    error: BaseException | None = None
+    thread: threading.Thread = field(init=False)
+
+    def start(self) -> None:
+        self.thread = threading.Thread(target=self._run, name=self.name)
+        self.thread.start()
+
+    def _run(self) -> None:
+        try:
+            service = self.make()
+            self._drive(service)
+            self._leave(service)
+        except BaseException as error:  # noqa: BLE001 - handed to the thread that waits
+            self.error = error
+        finally:
+            self.ended.set()
+
+    def _drive(self, service: Service) -> None:
+        pause = _FIRST_PAUSE
+        while not self.stop.is_set():
+            try:
+                service.step(_STEP)
+                pause = _FIRST_PAUSE
+            except _AWAY as error:
+                _log.warning("service.waiting", service=self.name, error=str(error))
+                self.stop.wait(pause)
+                pause = min(pause * 2, _LONGEST_PAUSE)
+
+    def _leave(self, service: Service) -> None:
+        service.drain()
+        timer = threading.Timer(self.grace.total_seconds(), _nothing)
+        timer.start()
+        try:
+            while timer.is_alive() and not service.is_drained:
+                service.step(_STEP)
+            service.close()
+        except _AWAY as error:
+            _log.warning("service.left-without-a-word", service=self.name, error=str(error))
+        finally:
+            timer.cancel()
+
+
+def serve(services: Sequence[tuple[str, Callable[[], Service]]], *, grace: timedelta) -> None:
+    """Run services, each in a thread, until SIGTERM or SIGINT, or until one of them fails.
+
+    Returns after all have left in good order; what was running has `grace` to end.
+
+    Raises:
+        BaseException: what ended a service that failed; the others have left in good order.
+    """
+    stop, ended = threading.Event(), threading.Event()
+    drivers = [_Driver(name, make, grace, stop, ended) for name, make in services]
+    with _stopping_at_signals(stop, ended):
+        for driver in drivers:
+            driver.start()
+        ended.wait()
+        stop.set()
+        for driver in drivers:
+            driver.thread.join()
+    for driver in drivers:
+        if driver.error is not None:
+            raise driver.error
+
+
+@contextmanager
+def _stopping_at_signals(*events: threading.Event) -> Iterator[None]:
+    def on_signal(_number: int, _frame: FrameType | None) -> None:
+        for event in events:
+            event.set()
+
+    former = {each: signal.signal(each, on_signal) for each in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for each, handler in former.items():
+            signal.signal(each, handler)
+
+
+@contextmanager
+def hold(folder: Path) -> Iterator[None]:
+    """Hold a state folder for one `up`; the system lets go of it when the process ends.
+
+    Raises:
+        AlreadyRunning: another process holds it; the message has its pid.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "up.pid"
+    with path.open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            file.seek(0)
+            raise AlreadyRunning(
+                f"eventflow is up in {folder} already: process {file.read().strip()}."
+            ) from error
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+def _nothing() -> None:
+    """The end of the grace."""
