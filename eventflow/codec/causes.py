@@ -22,12 +22,12 @@ from eventflow.model.run import Cause
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["causes_from_bytes", "causes_to_bytes"]
+__all__ = ["read_causes", "write_causes"]
 
 _SYNC_MARKER = b"eventflow.causes"  # 16 bytes; random in general, fixed for equal bytes
 
 
-def causes_to_bytes(causes: Sequence[Cause]) -> bytes:
+def write_causes(causes: Sequence[Cause]) -> bytes:
     """The causes as a container file, in their order."""
     to_avro = shape_of(Cause).to_avro
     assert to_avro is not None
@@ -37,7 +37,7 @@ def causes_to_bytes(causes: Sequence[Cause]) -> bytes:
     return blob.getvalue()
 
 
-def causes_from_bytes(blob: bytes) -> tuple[Cause, ...]:
+def read_causes(blob: bytes) -> tuple[Cause, ...]:
     """The causes in such a file, also when an older or newer eventflow wrote it.
 
     Raises:

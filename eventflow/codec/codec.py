@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastavro import parse_schema, schemaless_reader, schemaless_writer
 
+from eventflow.codec.causes import read_causes, write_causes
 from eventflow.codec.fingerprint import fingerprint
 from eventflow.codec.misfits import MISFITS
 from eventflow.codec.records import RECORDS
@@ -27,11 +28,12 @@ from eventflow.model.log import NewRecord
 from eventflow.model.topics import EVENT_LIMIT_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from eventflow.codec.records import AnyRecord
     from eventflow.codec.routes import Route
     from eventflow.codec.shape import Convert
+    from eventflow.model.run import Cause
     from eventflow.model.topics import Topics
 
 __all__ = ["Codec"]
@@ -172,6 +174,22 @@ class Codec:
         if not route.is_kept:
             raise ValueError(f"A {type(record).__name__} cannot be removed from {route.topic}.")
         return NewRecord(route.topic, route.key(record), None, (), partition)
+
+    def tombstone_of(self, topic: str, key: str, partition: int | None = None) -> NewRecord:
+        """The same for whoever has kept a record's key only."""
+        return NewRecord(topic, key.encode(), None, (), partition)
+
+    def causes_to_bytes(self, causes: Sequence[Cause]) -> bytes:
+        """The causes of a run as a blob of the store; equal causes give equal bytes."""
+        return write_causes(causes)
+
+    def causes_from_bytes(self, blob: bytes) -> tuple[Cause, ...]:
+        """The causes in such a blob, also when an older or newer eventflow wrote it.
+
+        Raises:
+            CorruptObject: it is no such blob.
+        """
+        return read_causes(blob)
 
     def _route(self, record: AnyRecord, partition: int | None) -> Route:
         route = self._routes[type(record)]
