@@ -13,7 +13,7 @@ from eventflow.authoring.parameter import Parameter
 from eventflow.authoring.step import is_step
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
 __all__ = ["class_attribute", "constants_of", "is_constant", "parameters_of", "steps_of"]
 
@@ -50,13 +50,7 @@ def class_attribute(flow_class: type, name: str) -> object:
 
 
 def _members(flow_class: type) -> Iterator[tuple[str, object]]:
-    """The attributes that authors gave the class: those of our own base are no members."""
-    own = [base for base in flow_class.__mro__ if base is not object and not _is_ours(base)]
-    names = {name: None for base in reversed(own) for name in vars(base)}
-    spaces: list[Mapping[str, object]] = [vars(base) for base in own]
+    bases = [vars(base) for base in flow_class.__mro__ if base is not object]
+    names = {name: None for base in reversed(bases) for name in base}
     for name in names:
-        yield name, next(space[name] for space in spaces if name in space)
-
-
-def _is_ours(base: type) -> bool:
-    return base.__module__ == "eventflow.authoring.flow_spec"
+        yield name, next(base[name] for base in bases if name in base)
