@@ -5,17 +5,20 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
 
 from eventflow.bus.deployment_log import DeploymentLog
 from eventflow.bus.schema_topic import SchemaLookup, publish_schemas
 from eventflow.codec.codec import Codec
-
 from eventflow.context import Makers, World
 from eventflow.effects import Effects, KillAt
+from eventflow.errors import InvalidSettings
 from eventflow.metrics import RunnerMetrics
 from eventflow.model.topics import Topics
 from eventflow.settings import Settings
+from eventflow.store.probe import probe
 
 if TYPE_CHECKING:
     from eventflow.execution.local import LocalExecutor
@@ -26,7 +29,15 @@ if TYPE_CHECKING:
     from eventflow.services.runner import Runner
     from eventflow.store.port import Store
 
-__all__ = ["connect", "local_executor", "make_bus", "make_store", "runner", "trigger_service"]
+__all__ = [
+    "connect",
+    "local_executor",
+    "make_bus",
+    "make_store",
+    "prepare",
+    "runner",
+    "trigger_service",
+]
 
 
 def connect(settings: Settings | None = None, *, is_prepared: bool = False) -> World:
@@ -49,6 +60,16 @@ def connect(settings: Settings | None = None, *, is_prepared: bool = False) -> W
     )
 
 
+def prepare(world: World) -> None:
+    """Connect bus and store, and refuse what eventflow cannot be built on, before serving.
+
+    Raises:
+        OperatorError: topics differ, or the store decides nothing; the message says what to do.
+    """
+    probe(world.store, world.effects.ids)
+    world.bus.topic(world.topics.events)
+
+
 def make_bus(settings: Settings) -> Bus:
     """The Kafka cluster when there is one in the settings, else the embedded bus."""
     if settings.is_embedded:
@@ -69,7 +90,15 @@ def make_store(settings: Settings) -> Store:
         return S3Store(settings.store)
     from eventflow.store.local import LocalStore
 
-    return LocalStore.at(url) if url else LocalStore(settings.folder / "store")
+    if not url:
+        folder = settings.folder / "store"
+        folder.mkdir(parents=True, exist_ok=True)
+        return LocalStore(folder)
+    if not url.startswith("file:///"):
+        raise InvalidSettings(
+            f"EVENTFLOW_STORE__URL={url}: use s3://bucket[/prefix] or file:///folder."
+        )
+    return LocalStore(Path(unquote(urlsplit(url).path)))
 
 
 def trigger_service(world: World, registry: CollectorRegistry) -> TriggerService:

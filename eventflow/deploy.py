@@ -15,15 +15,16 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from eventflow.bus.reading import read_to_end
-from eventflow.errors import DeployFenced, Fenced, NotFound
+from eventflow.errors import Ambiguous, DeployFenced, Fenced, NotFound
 from eventflow.model.decision import Decision, Verdict
 from eventflow.model.deployment import Activation, Deployment
 from eventflow.model.log import TopicPartition, partition_of
 from eventflow.model.namespace import Namespace
 from eventflow.model.offset import Offset
+from eventflow.model.state import ActiveVersion
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from datetime import datetime
 
     from eventflow.bus.port import Writer
@@ -33,7 +34,16 @@ if TYPE_CHECKING:
     from eventflow.model.log import Record
     from eventflow.model.trigger import Trigger
 
-__all__ = ["Deployed", "NewVersion", "delete", "deploy", "sources", "versions"]
+__all__ = [
+    "Deployed",
+    "NewVersion",
+    "delete",
+    "deploy",
+    "find_version",
+    "sources",
+    "versions",
+    "versions_in_force",
+]
 
 _TAKE_OVER = timedelta(seconds=10)
 _ECHO = timedelta(seconds=10)
@@ -222,3 +232,47 @@ class _Watch:
             )
         elif isinstance(value, Decision) and value.verdict in _ECHOES:
             echoes.add(value.origin)
+
+
+def versions_in_force(world: World) -> dict[tuple[str, str], int]:
+    """(namespace, flow) → the version in force for the events of its own namespace."""
+    in_force: dict[tuple[str, str], int] = {}
+    for partition in range(world.topics.event_partitions):
+        for active in _active(world, TopicPartition(world.topics.trigger_state, partition)):
+            if active.source == active.namespace:
+                in_force[active.namespace, active.flow] = active.version
+    return in_force
+
+
+def find_version(world: World, name: str, version: int | None) -> Deployment:
+    """The version of `Flow` or `project/branch/Flow`; the latest without a number.
+
+    Raises:
+        NotFound: there is none.
+        Ambiguous: a flow of that name lives in several namespaces.
+    """
+    namespace, _, flow = name.rpartition("/")
+    found = [
+        each
+        for each in versions(world)
+        if each.flow == flow
+        and namespace in ("", each.namespace)
+        and version in (None, each.version)
+    ]
+    if not found:
+        raise NotFound(f"{name} is not deployed; see `eventflow deployments list --all`.")
+    places = sorted({each.namespace for each in found})
+    if len(places) > 1:
+        named = ", ".join(f"{place}/{flow}" for place in places)
+        raise Ambiguous(f"{flow} is deployed in several namespaces, name one: {named}.")
+    return found[-1]
+
+
+def _active(world: World, partition: TopicPartition) -> Iterable[ActiveVersion]:
+    active: dict[bytes | None, ActiveVersion] = {}
+    for record in read_to_end(world.bus, partition):
+        active.pop(record.key, None)
+        value = world.codec.decode(record.value) if record.value is not None else None
+        if isinstance(value, ActiveVersion):
+            active[record.key] = value
+    return active.values()

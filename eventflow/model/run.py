@@ -28,6 +28,7 @@ __all__ = [
     "RunState",
     "TaskState",
     "Working",
+    "hand_run_id",
     "run_id_of",
 ]
 
@@ -163,6 +164,14 @@ class TaskState:
     attempt: int
     state: str
     at: datetime
+
+
+def hand_run_id(at: datetime, token: str) -> str:
+    """The id of a run by hand: `h`, ten characters of the time, so that ids sort by it, and ten
+    of `token`."""
+    ms = round(at.timestamp() * 1000)
+    time_text = base64.b32encode(ms.to_bytes(7, "big"))[:12].decode().lower()
+    return f"h{time_text[2:]}{token[:10]}"
 
 
 def run_id_of(namespace: str, flow: str, causes: Sequence[Offset]) -> str:

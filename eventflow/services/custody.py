@@ -13,11 +13,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from eventflow.codec.dead_letters import dead_letter
-
 from eventflow.bus.reading import read_to_end
+from eventflow.codec.dead_letters import dead_letter
 from eventflow.model.completion import Completion
-from eventflow.model.log import TopicPartition
+from eventflow.model.log import Record, TopicPartition
 from eventflow.model.run import RunPosition, RunRecord
 
 if TYPE_CHECKING:
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from eventflow.bus.port import Assignment
-    from eventflow.model.log import NewRecord, Record
+    from eventflow.model.log import NewRecord
     from eventflow.model.run import RunRequest
     from eventflow.services.log_parts import LogParts
     from eventflow.store.runs import EndFile
@@ -221,8 +220,15 @@ class Custody:
         partition = TopicPartition(topic, self.partition)
         first = self.parts.bus.low_watermark(partition)
         if position is not None and position < first:
-            self._records.append(gap_letter(self.parts.topics, partition, position, first))
+            self._give_up_gap(partition, position, first)
         return max(position or 0, first)
+
+    def _give_up_gap(self, partition: TopicPartition, position: int, first: int) -> None:
+        """Keep what retention deleted unread as a dead letter without a value: what is known."""
+        now = self.parts.effects.clock.now()
+        lost = Record(partition.topic, partition.partition, position, None, None, (), now)
+        message = f"offsets {position} to {first - 1} were deleted by retention before being read"
+        self.stage_dead_letter(lost, reason="gap", message=message)
 
 
 def _completion(record: RunRecord, end: EndFile) -> Completion:

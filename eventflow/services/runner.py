@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from eventflow.bus.deployment_log import DeploymentLog
-
     from eventflow.bus.port import Assignment, Poll
     from eventflow.metrics import RunnerMetrics
     from eventflow.model.deployment import Deployment
@@ -373,11 +372,6 @@ class Runner:
         return self._parts.deployments.find(request.namespace, request.flow, request.version)
 
     def _decoded(self, custody: Custody, record: Record) -> object | None:
-        if record.value is None:
-            self._give_up(
-                custody, record, "no-value", "a record without a value means nothing here"
-            )
-            return None
         try:
             return self._log_parts.decoder.decode(record.value)
         except UndecodableRecord as error:

@@ -1,0 +1,105 @@
+"""`eventflow deployments`: what is live, and since which version."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from eventflow.cli.output import as_json_option, print_rows, print_values, time_text
+
+if TYPE_CHECKING:
+    from eventflow.model.deployment import Deployment
+    from eventflow.model.trigger import Trigger
+
+__all__ = ["command"]
+
+
+@click.group("deployments")
+def command() -> None:
+    """Flows that are live in a namespace."""
+
+
+@command.command("list")
+@click.option("--all", "show_all", is_flag=True, help="Every version, deleted ones too.")
+@as_json_option
+def list_deployments(show_all: bool, as_json: bool) -> None:
+    """The version in force of each deployment."""
+    from eventflow import app, deploy
+
+    world = app.connect()
+    in_force = deploy.versions_in_force(world)
+    rows = [
+        {**_row(each), "in_force": in_force.get((each.namespace, each.flow)) == each.version}
+        for each in deploy.versions(world)
+    ]
+    shown = [row for row in rows if show_all or row["in_force"]]
+    columns = ("flow", "namespace", "version", "in_force", "trigger", "deployed_at", "deployed_by")
+    print_rows(columns, shown, as_json=as_json)
+    world.close()
+
+
+@command.command("show")
+@click.argument("flow")
+@click.option("--version", type=int, help="Default: the latest.")
+@as_json_option
+def show(flow: str, version: int | None, as_json: bool) -> None:
+    """One version, whole. FLOW is a name, or project/branch/Name."""
+    from eventflow import app, deploy
+
+    world = app.connect()
+    found = deploy.find_version(world, flow, version)
+    row = _row(found)
+    row["code"] = found.code.digest
+    row["steps"] = [node.name for node in found.graph.steps]
+    row["parameters"] = {each.name: each.type.value for each in found.parameters}
+    print_values(row, as_json=as_json)
+    world.close()
+
+
+@command.command("delete")
+@click.argument("flow")
+@click.option("--dry-run", is_flag=True, help="Say what would be deleted.")
+@as_json_option
+def delete(flow: str, dry_run: bool, as_json: bool) -> None:
+    """End new starts of a flow. FLOW is a name, or project/branch/Name.
+
+    Requested runs go on; versions, runs and artifacts stay readable.
+    """
+    from eventflow import app, deploy
+    from eventflow.model.namespace import Namespace
+
+    world = app.connect()
+    found = deploy.find_version(world, flow, None)
+    if dry_run:
+        click.echo(f"would delete {found.flow} in {found.namespace} (version {found.version})")
+        return
+    deleted = deploy.delete(world, Namespace.parse(found.namespace), found.flow)
+    print_values(
+        {
+            "deleted": f"{deleted.namespace}/{deleted.flow}",
+            "from_offsets": [str(mark) for mark in deleted.marks],
+            "in_force": deleted.is_in_force,
+        },
+        as_json=as_json,
+    )
+    world.close()
+
+
+def _row(version: Deployment) -> dict[str, object]:
+    return {
+        "flow": version.flow,
+        "namespace": version.namespace,
+        "version": version.version,
+        "trigger": trigger_text(version.trigger),
+        "deployed_at": time_text(version.deployed_at),
+        "deployed_by": version.deployed_by,
+    }
+
+
+def trigger_text(trigger: Trigger | None) -> str:
+    """A trigger in a few words."""
+    if trigger is None:
+        return ""
+    names = " and ".join(each.name for each in trigger.subscriptions)
+    return f"{trigger.source.value} {names}"

@@ -1,0 +1,34 @@
+"""`eventflow runner`: one runner process."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from eventflow.cli.serving_options import metrics_port_option, open_logs, serving_metrics
+
+__all__ = ["command"]
+
+
+@click.command("runner")
+@metrics_port_option(9466)
+def command(metrics_port: int) -> None:
+    """Run a runner until SIGTERM; any number may run, each takes its share."""
+    from prometheus_client import CollectorRegistry
+
+    from eventflow import app
+    from eventflow.serving import serve
+
+    open_logs()
+    world, registry = app.connect(), CollectorRegistry()
+    settings = world.settings
+    with serving_metrics(registry, metrics_port, settings.metrics_host):
+        app.prepare(world)
+        click.echo("eventflow runner is running.")
+        sys.stdout.flush()
+        serve(
+            [("runner", lambda: app.runner(world, registry))],
+            grace=settings.runner.grace,
+        )
+    world.close()

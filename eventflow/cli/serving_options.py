@@ -1,0 +1,62 @@
+"""What the commands that serve have in common: logs, the metrics port, and how long they wait."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+import structlog
+
+from eventflow import metrics
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from prometheus_client import CollectorRegistry
+
+__all__ = ["metrics_port_option", "open_logs", "serving_metrics"]
+
+
+def metrics_port_option(default: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """`--metrics-port`, with the port of this service."""
+    return click.option(
+        "--metrics-port",
+        type=click.IntRange(0, 65535),
+        default=default,
+        show_default=True,
+        help="Where Prometheus scrapes; 0 takes a free port.",
+    )
+
+
+@contextmanager
+def serving_metrics(registry: CollectorRegistry, port: int, host: str) -> Iterator[int]:
+    """Serve metrics for a block; the port is printed, since it may be a free one."""
+    served, stop = metrics.serve(registry, port, host=host)
+    click.echo(f"metrics: http://{host}:{served}/metrics")
+    sys.stdout.flush()
+    try:
+        yield served
+    finally:
+        stop()
+
+
+def open_logs() -> None:
+    """Log lines go to stderr: for people on a terminal, JSON otherwise."""
+    renderer: Any = (
+        structlog.dev.ConsoleRenderer()
+        if sys.stderr.isatty()
+        else structlog.processors.JSONRenderer()
+    )
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+    )
