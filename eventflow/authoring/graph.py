@@ -1,0 +1,71 @@
+"""From a flow class to its graph, with every mistake named by file and line."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from eventflow.authoring.graph_checks import graph_problems
+from eventflow.authoring.parameters import parameter_problems
+from eventflow.authoring.project import project_problems
+from eventflow.authoring.source import place_of_class, read_steps
+from eventflow.authoring.step_checks import step_problems
+from eventflow.errors import FlowProblem, InvalidFlow
+from eventflow.model.graph import END, FlowGraph, StepKind, StepNode
+
+if TYPE_CHECKING:
+    from eventflow.authoring.source import StepSource
+
+__all__ = ["check", "graph_of"]
+
+
+def check(flow_class: type) -> list[FlowProblem]:
+    """Every mistake that keeps the flow from running, in the order of the files; nothing is run.
+
+    What keeps it from being deployed besides: `triggers.trigger_problems`.
+    """
+    steps = read_steps(flow_class)
+    problems = [
+        *_class_problems(flow_class),
+        *project_problems(flow_class),
+        *parameter_problems(flow_class),
+        *step_problems(flow_class, steps),
+        *graph_problems(steps, place_of_class(flow_class)),
+    ]
+    return sorted(problems, key=lambda each: (each.file, each.line))
+
+
+def graph_of(flow_class: type) -> FlowGraph:
+    """The graph of a flow. Its `file` is relative to the folder of the flow's file.
+
+    Raises:
+        InvalidFlow: the flow has mistakes; all of them.
+    """
+    problems = check(flow_class)
+    if problems:
+        raise InvalidFlow(problems)
+    file, _ = place_of_class(flow_class)
+    nodes = tuple(_node(step) for step in read_steps(flow_class))
+    return FlowGraph(flow_class.__name__, Path(file).name, _doc(flow_class), nodes)
+
+
+def _class_problems(flow_class: type) -> list[FlowProblem]:
+    if flow_class.__name__.isascii():
+        return []
+    message = f"The flow cannot be called {flow_class.__name__!r}: use letters, digits and '_'."
+    return [FlowProblem(message, *place_of_class(flow_class))]
+
+
+def _doc(flow_class: type) -> str:
+    """The flow's own docstring; that of FlowSpec says nothing about it."""
+    return inspect.cleandoc(vars(flow_class).get("__doc__") or "")
+
+
+def _node(step: StepSource) -> StepNode:
+    targets = step.next_steps
+    if step.name == END:
+        kind = StepKind.END
+    else:
+        kind = StepKind.SPLIT if len(targets) > 1 else StepKind.LINEAR
+    return StepNode(step.name, kind, targets, step.takes_inputs, step.line, step.doc)
