@@ -1,0 +1,1 @@
+"""Programs to learn from; each folder has a README and is run by a test."""

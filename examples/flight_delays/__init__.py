@@ -1,0 +1,1 @@
+"""Flight delays: a model trained, used and published day by day, two variants side by side."""
