@@ -17,16 +17,17 @@ from eventflow.effects import Effects, KillAt
 from eventflow.errors import InvalidSettings
 from eventflow.metrics import RunnerMetrics
 from eventflow.model.topics import Topics
+from eventflow.services.log_parts import LogParts
 from eventflow.settings import Settings
 from eventflow.store.probe import probe
 
 if TYPE_CHECKING:
-    from eventflow.execution.local import LocalExecutor
-    from eventflow.services.trigger import TriggerService
     from prometheus_client import CollectorRegistry
 
     from eventflow.bus.port import Bus
+    from eventflow.execution.local import LocalExecutor
     from eventflow.services.runner import Runner
+    from eventflow.services.trigger import TriggerService
     from eventflow.store.port import Store
 
 __all__ = [
@@ -108,17 +109,15 @@ def trigger_service(world: World, registry: CollectorRegistry) -> TriggerService
 
 
 def runner(world: World, registry: CollectorRegistry) -> Runner:
-    """A runner with the local executor, joined to its group at its first step."""
-    from eventflow.services.custody import LogParts
+    """A runner with the local executor."""
     from eventflow.services.presence import Host, Presence
     from eventflow.services.runner import Runner, RunnerParts
     from eventflow.services.slots import Slots
     from eventflow.services.task_states import TaskStates
 
-    settings, metrics = world.settings.runner, RunnerMetrics(registry)
+    settings, metrics, log = world.settings.runner, RunnerMetrics(registry), _log_parts(world)
     count = settings.slots or os.cpu_count() or 1
-    lookup = SchemaLookup(world.bus, world.codec, world.topics)
-    task_states = TaskStates(world.bus, world.codec, world.effects)
+    task_states = TaskStates(log.bus, log.codec, log.effects)
     slots = Slots(
         count,
         store=world.store,
@@ -129,21 +128,23 @@ def runner(world: World, registry: CollectorRegistry) -> Runner:
         metrics=metrics,
         on_task_state=task_states.add,
     )
-    presence = Presence(
-        world.bus, world.codec, world.topics, settings, world.effects, Host.here(), count
-    )
     return Runner(
         RunnerParts(
-            log=LogParts(world.bus, world.codec, lookup, world.topics, world.effects),
+            log=log,
             store=world.store,
-            deployments=DeploymentLog(world.bus, lookup, world.topics),
-            presence=presence,
+            deployments=DeploymentLog(log.bus, log.decoder, log.topics),
+            presence=Presence(log, settings, Host.here(), count),
             slots=slots,
             task_states=task_states,
             settings=settings,
             metrics=metrics,
         )
     )
+
+
+def _log_parts(world: World) -> LogParts:
+    decoder = SchemaLookup(world.bus, world.codec, world.topics)
+    return LogParts(world.bus, world.codec, decoder, world.topics, world.effects)
 
 
 def local_executor(world: World) -> LocalExecutor:

@@ -167,8 +167,7 @@ class TaskState:
 
 
 def hand_run_id(at: datetime, token: str) -> str:
-    """The id of a run by hand: `h`, ten characters of the time, so that ids sort by it, and ten
-    of `token`."""
+    """The id of a run by hand: `h`, ten characters of the time, ten of `token`."""
     ms = round(at.timestamp() * 1000)
     time_text = base64.b32encode(ms.to_bytes(7, "big"))[:12].decode().lower()
     return f"h{time_text[2:]}{token[:10]}"

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from eventflow.bus.reading import read_to_end
@@ -137,10 +138,12 @@ class Custody:
         """Tombstone terminal records that no repeated request can ask for any more."""
         limit = self.parts.effects.clock.now() - _KEPT
         for run_id in [each for each, at in self.ended.items() if at < limit]:
-            self._records.append(
-                self.parts.codec.tombstone_of(self.parts.topics.runs, run_id, self.partition)
-            )
-            self._applied.append(lambda run_id=run_id: self.ended.pop(run_id, None))  # type: ignore[misc]
+            tombstone = self.parts.codec.tombstone_of(self.parts.topics.runs, run_id)
+            self._records.append(tombstone)
+            self._applied.append(partial(self._forget, run_id))
+
+    def _forget(self, run_id: str) -> None:
+        self.ended.pop(run_id, None)
 
     @property
     def has_staged(self) -> bool:

@@ -69,6 +69,7 @@ _log = structlog.get_logger(__name__)
 _TICK = timedelta(milliseconds=2)
 _NO_WAIT = timedelta()
 _REFENCE = timedelta(seconds=1)
+_HOURLY = timedelta(hours=1)
 _FETCH = 64
 _AWAY = (StoreUnreachable, StoreForbidden, BucketMissing)
 
@@ -102,6 +103,7 @@ class Runner:
         self._custodies: dict[int, Custody] = {}
         self._unrestored: dict[int, tuple[Assignment, timedelta]] = {}
         self._is_draining = False
+        self._forget_at = self._clock.elapsed() + _HOURLY
         self._metrics.slots.set(self._slots.count)
 
     @property
@@ -126,6 +128,7 @@ class Runner:
         self._restore()
         self._slots.advance(_TICK if is_busy else _NO_WAIT)
         self._conclude()
+        self._forget()
         self._commit()
         self._report()
         self._regulate()
@@ -202,7 +205,6 @@ class Runner:
             except _AWAY as error:
                 # What was staged is committed; the rest waits in its queue for the store.
                 _log.warning("store.away", error=str(error))
-            custody.stage_forgetting()
 
     def _finish(self, execution: Execution) -> None:
         """Publish the end of a run of a partition owned here."""
@@ -246,6 +248,15 @@ class Runner:
         if end is not None:
             self._slots.stop(report.run_id)
             self._stage_end(custody, standing.record, end)
+
+    def _forget(self) -> None:
+        """Remove what nobody can ask for any more, now and then."""
+        if self._clock.elapsed() < self._forget_at:
+            return
+        self._forget_at = self._clock.elapsed() + _HOURLY
+        for custody in self._custodies.values():
+            custody.stage_forgetting()
+        self._presence.sweep()
 
     # -- take-overs ------------------------------------------------------------------------------
 

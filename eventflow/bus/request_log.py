@@ -1,0 +1,38 @@
+"""Requested runs that no runner has accepted yet: what `queued` means."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from eventflow.bus.reading import read_to_end
+from eventflow.model.log import TopicPartition
+from eventflow.model.run import RunPosition, RunRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from eventflow.bus.port import Bus
+    from eventflow.codec.codec import Codec
+    from eventflow.model.topics import Topics
+
+__all__ = ["waiting_requests"]
+
+
+def waiting_requests(bus: Bus, codec: Codec, topics: Topics) -> Iterator[RunRequest]:
+    """The requests past the custodian's position, partition by partition, oldest first."""
+    for partition in range(topics.run_partitions):
+        runs = TopicPartition(topics.runs, partition)
+        requests = TopicPartition(topics.run_requests, partition)
+        for record in read_to_end(bus, requests, _position(bus, codec, runs)):
+            request = codec.decode(record.value)
+            if isinstance(request, RunRequest):
+                yield request
+
+
+def _position(bus: Bus, codec: Codec, runs: TopicPartition) -> int:
+    position = 0
+    for record in read_to_end(bus, runs):
+        value = codec.decode(record.value) if record.value is not None else None
+        if isinstance(value, RunPosition):
+            position = value.next_request
+    return position
