@@ -74,7 +74,7 @@ def _records(reader: Reader, *, until_end: bool) -> Iterator[Record]:
 def _say(world: World, record: Record) -> dict[str, Any] | None:
     from eventflow.errors import UndecodableRecord
 
-    said = {
+    said: dict[str, Any] = {
         "at": time_text(record.appended_at),
         "offset": f"{record.topic}/{record.partition}/{record.offset}",
     }
@@ -84,17 +84,22 @@ def _say(world: World, record: Record) -> dict[str, Any] | None:
         return {**said, "kind": "undecodable", "namespace": "", "text": str(error)}
     if isinstance(value, EventRecord):
         text = f"{value.name} {value.payload.decode(errors='replace')}"
-        return {**said, "kind": "event", "namespace": value.namespace, "id": value.id, "text": text}
-    if isinstance(value, Completion):
+        said |= {"kind": "event", "text": text, "id": value.id, "name": value.name}
+    elif isinstance(value, Completion):
         text = f"{value.flow}/{value.run_id[:8]} {value.outcome.value} {value.reason}".rstrip()
-        return {**said, "kind": "completion", "namespace": value.namespace, "text": text}
-    if isinstance(value, Activation):
+        said |= {"kind": "completion", "text": text, "flow": value.flow, "run_id": value.run_id}
+        said |= {"outcome": value.outcome.value, "reason": value.reason}
+    elif isinstance(value, Activation):
         verb = "deleted" if value.is_deleted else f"version {value.version}"
         text = f"{value.flow} {verb} for events of {value.source}"
-        return {**said, "kind": "mark", "namespace": value.namespace, "text": text}
-    if isinstance(value, Decision):
-        return {**said, "kind": "decision", "namespace": value.namespace, "text": _decision(value)}
-    return None
+        said |= {"kind": "mark", "text": text, "flow": value.flow, "version": value.version}
+    elif isinstance(value, Decision):
+        said |= {"kind": "decision", "text": _decision(value), "flow": value.flow}
+        said |= {"origin": str(value.origin), "run_id": value.run_id}
+        said |= {"verdict": value.verdict.value, "reason": value.reason}
+    else:
+        return None
+    return {**said, "namespace": value.namespace}
 
 
 def _decision(decision: Decision) -> str:
