@@ -81,7 +81,7 @@ def read_dead_letter(record: Record) -> DeadLetter:
             appended_at=datetime.fromisoformat(said["ef_origin_timestamp"]),
             failed_at=record.appended_at,
         )
-    except (LookupError, ValueError) as error:
+    except (LookupError, ValueError, UndecodableRecord) as error:
         raise UndecodableRecord(
             f"{record.topic}/{record.partition}/{record.offset} is no dead letter of eventflow:"
             f" {error}.",

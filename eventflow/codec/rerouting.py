@@ -6,6 +6,7 @@ place stays its origin for ever, so that it is decided, remembered and traced as
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from eventflow.errors import UndecodableRecord
@@ -16,14 +17,20 @@ if TYPE_CHECKING:
     from eventflow.model.log import Header, Record
     from eventflow.model.topics import Topics
 
-__all__ = ["ORIGIN_HEADERS", "origin_headers", "origin_of", "rerouted"]
+__all__ = ["origin_headers", "origin_of", "rerouted"]
 
-TOPIC = "ef_origin_topic"
-TOPIC_ID = "ef_origin_topic_id"
-PARTITION = "ef_origin_partition"
-OFFSET = "ef_origin_offset"
+_TOPIC = "ef_origin_topic"
+_TOPIC_ID = "ef_origin_topic_id"
+_PARTITION = "ef_origin_partition"
+_OFFSET = "ef_origin_offset"
 
-ORIGIN_HEADERS = frozenset({TOPIC, TOPIC_ID, PARTITION, OFFSET})
+# Whoever may write to the topic may write these headers, and a place becomes part of keys.
+_PLACE = re.compile(
+    rb"([A-Za-z0-9._\-]{1,249})/([A-Za-z0-9_\-]{0,64})"
+    rb"/(?P<partition>[0-9]{1,10})/(?P<offset>[0-9]{1,19})"
+)
+
+_ORIGIN_HEADERS = frozenset({_TOPIC, _TOPIC_ID, _PARTITION, _OFFSET})
 
 
 def rerouted(topics: Topics, record: Record, *, topic_id: str, namespace: str) -> NewRecord:
@@ -36,7 +43,7 @@ def rerouted(topics: Topics, record: Record, *, topic_id: str, namespace: str) -
         UndecodableRecord: as of `origin_of`.
     """
     key = namespace.encode()
-    headers = tuple(header for header in record.headers if header[0] not in ORIGIN_HEADERS)
+    headers = tuple(header for header in record.headers if header[0] not in _ORIGIN_HEADERS)
     headers += origin_headers(origin_of(record, topic_id))
     partition = partition_of(key, topics.event_partitions)
     return NewRecord(topics.events, key, record.value, headers, partition)
@@ -50,23 +57,24 @@ def origin_of(record: Record, topic_id: str) -> Offset:
     Raises:
         UndecodableRecord: it has an original place that is none; reason `malformed`.
     """
-    texts = [record.header(name) for name in (TOPIC, TOPIC_ID, PARTITION, OFFSET)]
-    if not any(texts):
+    texts = [record.header(name) for name in (_TOPIC, _TOPIC_ID, _PARTITION, _OFFSET)]
+    if all(text is None for text in texts):
         return Offset(record.topic, topic_id, record.partition, record.offset)
-    try:
-        topic, original_id, partition, offset = [(text or b"").decode() for text in texts]
-        return Offset(topic, original_id, int(partition), int(offset))
-    except ValueError as error:
+    place = _PLACE.fullmatch(b"/".join(text or b"" for text in texts))
+    if place is None or int(place["offset"]) >= 2**63 or int(place["partition"]) >= 2**31:
         raise UndecodableRecord(
-            f"Its headers ef_origin_* are no place in a log: {error}.", reason="malformed"
-        ) from error
+            "Its headers ef_origin_* say that it was re-routed, but name no place in a log.",
+            reason="malformed",
+        )
+    topic, original_id, partition, offset = (part.decode() for part in place.groups())
+    return Offset(topic, original_id, int(partition), int(offset))
 
 
 def origin_headers(origin: Offset) -> tuple[Header, ...]:
     """The place of a record, for a copy of it."""
     return (
-        (TOPIC, origin.topic.encode()),
-        (TOPIC_ID, origin.topic_id.encode()),
-        (PARTITION, str(origin.partition).encode()),
-        (OFFSET, str(origin.offset).encode()),
+        (_TOPIC, origin.topic.encode()),
+        (_TOPIC_ID, origin.topic_id.encode()),
+        (_PARTITION, str(origin.partition).encode()),
+        (_OFFSET, str(origin.offset).encode()),
     )

@@ -24,6 +24,7 @@ from eventflow.model.trigger import Source, Trigger
 __all__ = ["Convert", "Shape", "shape_of"]
 
 _NAMESPACE = "eventflow"
+_FARTHEST = 2**62
 
 Convert: TypeAlias = Callable[[Any], Any]
 
@@ -60,6 +61,8 @@ def _of_class(kind: Any) -> Shape:
         return _record(kind)
     if issubclass(kind, StrEnum):
         return Shape(from_avro=kind)
+    if kind is int:
+        return Shape(from_avro=_countable)
     return Shape(to_avro=_aware) if kind is datetime else Shape()
 
 
@@ -108,6 +111,13 @@ def _sequence(item: Shape) -> Shape:
         to_avro and (lambda values: [to_avro(each) for each in values]),
         (lambda values: tuple([from_avro(each) for each in values])) if from_avro else tuple,
     )
+
+
+def _countable(number: int) -> int:
+    # Counts and offsets are counted on; fastavro takes 64 bits for an Avro int as well.
+    if not -_FARTHEST < number < _FARTHEST:
+        raise ValueError(f"{number} is no count or offset: it has more than 62 bits.")
+    return number
 
 
 def _aware(at: datetime) -> datetime:

@@ -155,6 +155,16 @@ def test_a_word_that_its_list_does_not_have_is_malformed() -> None:
     assert refused.value.reason == "malformed"
 
 
+def test_a_number_that_cannot_be_counted_on_is_malformed() -> None:
+    largest = CODEC.encode(event_record(hops=2**62 - 1))
+    beyond = CODEC.encode(event_record(hops=2**63 - 1))
+
+    assert CODEC.decode(largest) == event_record(hops=2**62 - 1)
+    with pytest.raises(UndecodableRecord, match="more than 62 bits") as refused:
+        CODEC.decode(beyond)
+    assert refused.value.reason == "malformed"
+
+
 @settings(max_examples=400, deadline=None)
 @given(st.sampled_from(EXAMPLES), st.data())
 def test_a_damaged_record_is_refused_or_read_and_never_anything_else(
