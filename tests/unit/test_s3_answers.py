@@ -1,0 +1,141 @@
+"""What S3Store makes of answers that no test server gives: one scripted server, any answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+
+import pytest
+
+from eventflow.errors import (
+    EventflowError,
+    InvalidName,
+    InvalidSettings,
+    ObjectMissing,
+    StoreForbidden,
+    StoreUnreachable,
+    StoreUnsuitable,
+)
+from eventflow.settings import StoreSettings
+from eventflow.store.port import Store
+from eventflow.store.s3 import S3Store
+
+OK = (200, "")
+
+
+@dataclass
+class Script:
+    """Answers one after the other, the last one for ever. `requests` are those that came."""
+
+    answers: list[tuple[int, str]] = field(default_factory=lambda: [OK])
+    requests: list[str] = field(default_factory=list)
+    endpoint_url: str = ""
+
+    def take(self, request: str) -> tuple[int, str]:
+        self.requests.append(request)
+        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+
+
+def _handler(script: Script) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        def _answer(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            status, code = script.take(self.command)
+            body = f"<Error><Code>{code}</Code><Message>why</Message></Error>" if code else ""
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        do_GET = do_PUT = do_POST = do_DELETE = _answer  # noqa: N815 - the names it calls
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    return Handler
+
+
+@pytest.fixture
+def script(monkeypatch: pytest.MonkeyPatch) -> Iterator[Script]:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    script = Script()
+    with ThreadingHTTPServer(("127.0.0.1", 0), _handler(script)) as server:
+        script.endpoint_url = f"http://127.0.0.1:{server.server_port}"
+        Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
+        yield script
+        server.shutdown()
+
+
+@pytest.fixture
+def store(script: Script) -> Store:
+    endpoint_url = script.endpoint_url
+    return S3Store(StoreSettings(url="s3://bucket", endpoint_url=endpoint_url, region="eu-west-1"))
+
+
+def test_a_conflict_of_writers_is_tried_again(script: Script, store: Store) -> None:
+    script.answers = [(409, "ConditionalRequestConflict"), (409, "OperationAborted"), OK]
+
+    assert store.put_if_absent("key", b"")
+
+    assert script.requests == ["PUT"] * 3
+
+
+def test_a_conflict_that_another_writer_won_reads_as_taken(script: Script, store: Store) -> None:
+    script.answers = [(409, "ConditionalRequestConflict"), (412, "PreconditionFailed")]
+
+    assert not store.put_if_absent("key", b"")
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(503, "SlowDown"), (500, "InternalError"), (429, "TooManyRequests")]
+)
+def test_a_busy_server_is_asked_again(script: Script, store: Store, status: int, code: str) -> None:
+    script.answers = [(status, code), (status, code), OK]
+
+    store.put("key", b"")
+
+    assert script.requests == ["PUT"] * 3
+
+
+def test_a_server_that_stays_busy_is_unreachable(script: Script, store: Store) -> None:
+    script.answers = [(503, "SlowDown")]
+
+    with pytest.raises(StoreUnreachable, match="SlowDown"):
+        store.put("key", b"")
+
+    assert script.requests == ["PUT"] * 6
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "expected"),
+    [
+        (403, "AccessDenied", StoreForbidden),
+        (403, "SignatureDoesNotMatch", StoreForbidden),
+        (401, "Unauthorized", StoreForbidden),
+        (400, "ExpiredToken", StoreForbidden),
+        (400, "AuthorizationHeaderMalformed", InvalidSettings),
+        (400, "KeyTooLongError", InvalidName),
+        (404, "NoSuchKey", ObjectMissing),
+        (418, "Teapot", StoreUnreachable),
+        (501, "NotImplemented", StoreUnsuitable),
+    ],
+)
+def test_an_answer_that_will_not_change_is_an_error_at_once(
+    script: Script, store: Store, status: int, code: str, expected: type[EventflowError]
+) -> None:
+    script.answers = [(status, code)]
+
+    with pytest.raises(expected):
+        store.put("key", b"")
+
+    assert script.requests == ["PUT"]
+
+
+def test_a_refused_delete_of_one_of_many_is_an_error(script: Script, store: Store) -> None:
+    script.answers = [(403, "AccessDenied")]
+
+    with pytest.raises(StoreForbidden):
+        store.delete(["a", "b"])
