@@ -37,6 +37,7 @@ __all__ = [
     "EndFile",
     "RunFile",
     "finished_tasks",
+    "graph_to_json",
     "mark_successful",
     "place_of",
     "read_end",
@@ -225,7 +226,7 @@ def run_to_json(run: RunFile) -> dict[str, Any]:
         "hops": request.hops,
         "requested_at": request.requested_at.isoformat(),
         "code_digest": run.code_digest,
-        "graph": _graph_to_json(run.graph),
+        "graph": graph_to_json(run.graph),
     }
 
 
@@ -246,7 +247,7 @@ def run_from_json(content: dict[str, Any]) -> RunFile:
     return RunFile(request, _graph_from_json(content["graph"]), content["code_digest"])
 
 
-def _graph_to_json(graph: FlowGraph) -> dict[str, Any]:
+def graph_to_json(graph: FlowGraph) -> dict[str, Any]:
     steps = [
         {
             "name": node.name,
