@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
     from eventflow.model.offset import Offset
 
-__all__ = ["EventRecord", "Publisher", "check_event_name"]
+__all__ = ["RESERVED_FIELDS", "EventRecord", "Publisher", "check_event_name"]
+
+RESERVED_FIELDS = frozenset({"id", "name", "timestamp"})
+"""Fields that no payload has at its top: the event itself says them."""
 
 _NAME = re.compile(r"[A-Za-z0-9_.\-]{1,256}")
 
