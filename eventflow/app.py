@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from dataclasses import replace
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "connect",
+    "connect_task",
     "local_executor",
     "make_bus",
     "make_store",
@@ -122,7 +124,7 @@ def runner(world: World, registry: CollectorRegistry) -> Runner:
         count,
         store=world.store,
         codec=world.codec,
-        executor=local_executor(world),
+        executor=local_executor(world, is_prepared=True),
         cache=world.settings.folder / "cache",
         effects=world.effects,
         metrics=metrics,
@@ -147,12 +149,36 @@ def _log_parts(world: World) -> LogParts:
     return LogParts(world.bus, world.codec, decoder, world.topics, world.effects)
 
 
-def local_executor(world: World) -> LocalExecutor:
-    """Tasks as forks of warm templates on this machine."""
+def local_executor(world: World, *, is_prepared: bool = False) -> LocalExecutor:
+    """Tasks as forks of warm templates on this machine.
+
+    With `is_prepared`, a task that publishes takes topics and schemas to be there.
+    """
     from eventflow.execution.local import LocalExecutor
 
-    command = [sys.executable, "-m", "eventflow.cli.template"]
-    return LocalExecutor(command, templates=world.settings.runner.templates)
+    settings = world.settings
+    placed = settings.model_copy(update={"home": settings.folder})
+    told = {"settings": placed.model_dump(mode="json"), "is_prepared": is_prepared}
+    # -P: the working directory is the flow's, whose files must not stand in for the library's.
+    command = [sys.executable, "-P", "-m", "eventflow.cli.template"]
+    return LocalExecutor(
+        command,
+        json.dumps(told),
+        world.effects,
+        lease=settings.runner.lease,
+        templates=settings.runner.templates,
+    )
+
+
+def connect_task(told: str) -> World:
+    """The world of a process that `local_executor` made, by what that told it.
+
+    What the process starts finds the same state folder: its working directory is another.
+    """
+    content = json.loads(told)
+    settings = Settings.load(**content["settings"])
+    os.environ["EVENTFLOW_HOME"] = str(settings.folder)
+    return connect(settings, is_prepared=content["is_prepared"])
 
 
 def _plain_bus(world: World) -> Bus:

@@ -1,0 +1,171 @@
+"""A run by hand: `python flow.py run`, without a bus (docs/protocols.md §6, last paragraph).
+
+The same driver and the same objects in the store as of a requested run, in epoch 1. While it
+runs it puts a mark of life every 10 seconds, so that a reader can tell it from one whose process
+is gone. It publishes no completion and starts no other flow.
+"""
+
+from __future__ import annotations
+
+import signal
+from contextlib import suppress
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+from eventflow.errors import StoreUnreachable
+from eventflow.execution.driver import RunDriver
+from eventflow.execution.output import OutputTail
+from eventflow.model.completion import Outcome
+from eventflow.store.runs import (
+    EndFile,
+    RunFile,
+    mark_successful,
+    place_of,
+    write_beginning,
+    write_end,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from eventflow.effects import Effects
+    from eventflow.execution.local import LocalExecutor
+    from eventflow.model.run import TaskState
+    from eventflow.model.task import RunPlan, TaskKey
+    from eventflow.store.port import Store
+
+__all__ = ["OnLine", "run_by_hand"]
+
+_MARK_EVERY = timedelta(seconds=10)
+_LOOK_EVERY = timedelta(milliseconds=50)
+
+
+class OnLine(Protocol):
+    """Called when an attempt has printed a line to `stdout` or `stderr`."""
+
+    def __call__(self, key: TaskKey, stream: str, line: str, /) -> None: ...
+
+
+def run_by_hand(
+    plan: RunPlan,
+    executor: LocalExecutor,
+    store: Store,
+    effects: Effects,
+    *,
+    on_line: OnLine,
+    on_task_state: Callable[[TaskState], None] | None = None,
+) -> EndFile:
+    """Execute a run to its end, and decide that end. SIGINT and SIGTERM cancel it.
+
+    Call it in the main thread. No task of the run is left when it returns or raises. All lines
+    of an attempt have come before its end does.
+
+    Raises:
+        StoreUnreachable, StoreForbidden, BucketMissing: its beginning or its end cannot be
+            written. A reader takes the run for failed then: its process stopped.
+    """
+    driver = RunDriver(plan, executor, store, effects, on_task_state=on_task_state)
+    return _RunByHand(plan, driver, executor, store, effects, on_line).run()
+
+
+class _RunByHand:
+    def __init__(
+        self,
+        plan: RunPlan,
+        driver: RunDriver,
+        executor: LocalExecutor,
+        store: Store,
+        effects: Effects,
+        on_line: OnLine,
+    ) -> None:
+        self._plan, self._driver, self._executor = plan, driver, executor
+        self._store, self._effects, self._on_line = store, effects, on_line
+        self._place = place_of(plan.request)
+        self._tails: dict[TaskKey, OutputTail] = {}
+        self._marks: list[str] = []
+        self._marked_at = timedelta()
+
+    def run(self) -> EndFile:
+        """See `run_by_hand`."""
+        request = self._plan.request
+        self._mark()  # first, so that nobody ever sees the run without one
+        write_beginning(self._store, RunFile(request, self._plan.graph, ""), request.causes)
+        self._effects.faults.reach("by-hand.beginning-written")
+        try:
+            with _Interruption() as interruption:
+                self._drive(interruption)
+                return self._conclude()
+        finally:
+            self._executor.kill(request.run_id, self._plan.epoch)
+
+    def _drive(self, interruption: _Interruption) -> None:
+        self._driver.begin()
+        while self._driver.end is None:
+            self._look()
+            if interruption.name:
+                self._driver.cancel(f"stopped by {interruption.name}")
+            if self._effects.clock.elapsed() - self._marked_at >= _MARK_EVERY:
+                with suppress(StoreUnreachable):  # it looks stopped until the next mark is put
+                    self._mark()
+        for tail in self._tails.values():
+            tail.end()
+
+    def _look(self) -> None:
+        ends = self._executor.poll(_LOOK_EVERY)
+        for key, folder in self._executor.outputs(self._plan.request.run_id):
+            self._tail(key, folder).follow()
+        for end in ends:
+            self._tails.pop(end.key).end()
+            self._driver.task_ended(end)
+
+    def _tail(self, key: TaskKey, folder: Path) -> OutputTail:
+        if key not in self._tails:
+            self._tails[key] = OutputTail(folder, partial(self._on_line, key))
+        return self._tails[key]
+
+    def _mark(self) -> None:
+        self._marked_at = self._effects.clock.elapsed()
+        key = self._place.alive(len(self._marks))
+        self._store.put_if_absent(key, b"")
+        self._marks.append(key)
+
+    def _conclude(self) -> EndFile:
+        concluded = self._driver.end
+        assert concluded is not None
+        end = write_end(
+            self._store,
+            self._place,
+            concluded,
+            epoch=self._plan.epoch,
+            at=self._effects.clock.now(),
+            nonce=self._effects.ids.token(),
+        )
+        self._effects.faults.reach("by-hand.end-decided")
+        if end.outcome is Outcome.SUCCEEDED:
+            mark_successful(self._store, self._plan.request)
+        self._store.delete(self._marks)
+        return end
+
+
+class _Interruption:
+    """SIGINT or SIGTERM asks once, politely, through `name`; the second SIGINT interrupts."""
+
+    def __init__(self) -> None:
+        self.name = ""
+        self._former: dict[signal.Signals, Any] = {}
+
+    def __enter__(self) -> Self:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._former[number] = signal.signal(number, self._ask)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._former.items():
+            signal.signal(number, handler)
+
+    def _ask(self, number: int, _: object) -> None:
+        if self.name:
+            raise KeyboardInterrupt
+        self.name = signal.Signals(number).name

@@ -1,0 +1,74 @@
+"""Why user code failed, as its author wants to read it: one line, and a traceback without ours."""
+
+from __future__ import annotations
+
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+__all__ = ["Failure"]
+
+_LONGEST_MESSAGE = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """`reason` is one line, `ValueError: no rows (train.py:31)`; `traceback` has several."""
+
+    reason: str
+    traceback: str
+
+    @classmethod
+    def of(cls, error: BaseException, root: Path) -> Failure:
+        """What `error` says to the author of the code below `root`."""
+        frames = _from_user_code(error.__traceback__, root)
+        report = traceback.TracebackException(type(error), error, frames)
+        return cls(f"{_message(error)}{_place(error, root)}", "".join(report.format()))
+
+
+def _message(error: BaseException) -> str:
+    if isinstance(error, SystemExit):
+        return f"sys.exit({error.code!r}) was called, which a flow must not do"
+    lines = _text(error).strip().splitlines()
+    name = type(error).__name__
+    return f"{name}: {lines[0][:_LONGEST_MESSAGE]}" if lines else name
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - the exception class is user code too, and this is its report
+        return "(its message cannot be made)"
+
+
+def _place(error: BaseException, root: Path) -> str:
+    if isinstance(error, SyntaxError) and error.filename:
+        return f" ({_short(error.filename, root)}:{error.lineno})"
+    places = [
+        f" ({_short(frame.filename, root)}:{frame.lineno})"
+        for frame in traceback.extract_tb(error.__traceback__)
+        if _is_user_code(frame.filename, root)
+    ]
+    return places[-1] if places else ""
+
+
+def _from_user_code(frames: TracebackType | None, root: Path) -> TracebackType | None:
+    """The frames from the first one of user code on; all of them when none is."""
+    first = frames
+    while first is not None and not _is_user_code(first.tb_frame.f_code.co_filename, root):
+        first = first.tb_next
+    return first or frames
+
+
+def _is_user_code(file: str, root: Path) -> bool:
+    path = Path(file)
+    return path.is_relative_to(root) and "site-packages" not in path.parts
+
+
+def _short(file: str, root: Path) -> str:
+    path = Path(file)
+    return str(path.relative_to(root)) if path.is_relative_to(root) else file

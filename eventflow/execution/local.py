@@ -1,0 +1,251 @@
+"""Tasks as forks of warm templates on this machine (docs/protocols.md §8).
+
+Flow: `start` → the template process of the run's code forks → the task's process says how it
+ended → `poll`. There is one template for each state of the code; at most so many are kept, the
+least recently used idle one goes first. No threads: everything happens inside of the calls.
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+import shutil
+import tempfile
+import time
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from eventflow.execution.messages import Begin, Report, Start, encode_run
+from eventflow.execution.template_process import TemplateProcess
+from eventflow.model.completion import Outcome
+from eventflow.model.task import TaskEnd
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from eventflow.effects import Effects
+    from eventflow.model.task import RunPlan, TaskKey, TaskPlan
+
+__all__ = ["LocalExecutor"]
+
+_TICKS_A_LEASE = 10
+_RESEND_S = 0.05
+_CLOSING = timedelta(seconds=4)
+_RETIRING = timedelta(seconds=1)
+
+_Code = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """An attempt that was started, on which template, and where its output goes."""
+
+    task: TaskPlan
+    code: _Code
+    folder: Path
+
+    def is_of(self, run_id: str, epoch: int) -> bool:
+        return (self.task.run.request.run_id, self.task.key.epoch) == (run_id, epoch)
+
+
+class LocalExecutor:
+    """The executor of one process; see `port` for what it promises.
+
+    The thread that makes it and calls it must live as long as it: its processes die with that.
+    Attempts inherit the environment of this process; there is no limit on how many run at once.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        settings: str,
+        effects: Effects,
+        *,
+        lease: timedelta,
+        templates: int,
+    ) -> None:
+        """`command` starts the program of a template, whose `connect` understands `settings`.
+
+        Tasks are killed when `poll` is not called for the `lease`. At most so many idle
+        `templates` are kept warm.
+        """
+        self._begin = Begin(0, "", "", settings, tuple(command), lease.total_seconds())
+        self._effects, self._most_templates = effects, templates
+        self._folder = Path(tempfile.mkdtemp(prefix="eventflow-tasks-"))
+        self._selector = selectors.DefaultSelector()
+        # In the order of their last use.
+        self._templates: dict[_Code, TemplateProcess] = {}
+        self._running: dict[int, _Attempt] = {}
+        self._ended: dict[int, TaskEnd] = {}
+        self._shown: dict[int, _Attempt] = {}
+        self._numbers = 0
+        self._ticked_at = 0.0
+        self._encoded: tuple[RunPlan, bytes] | None = None
+
+    def warm(self, run: RunPlan) -> None:
+        with suppress(OSError):  # the start will fail of it, and say so
+            self._template((run.code_root, run.code_file))
+
+    def start(self, task: TaskPlan) -> None:
+        code = (task.run.code_root, task.run.code_file)
+        number = self._next_number()
+        attempt = _Attempt(task, code, self._folder / str(number))
+        self._running[number] = attempt
+        try:
+            attempt.folder.mkdir()
+            template = self._template(code)
+        except OSError as error:
+            self._end(number, Report(Outcome.FAILED, (), f"it cannot be started: {error}"))
+            return
+        template.start(
+            Start(
+                number=number,
+                run_id=task.run.request.run_id,
+                key=task.key,
+                inputs=task.inputs,
+                folder=str(attempt.folder),
+                run=self._encode(task.run),
+            )
+        )
+
+    def poll(self, timeout: timedelta) -> Sequence[TaskEnd]:
+        self._forget_shown()
+        deadline = time.monotonic() + timeout.total_seconds()
+        while True:
+            self._tick()
+            pause = 0.0 if self._ended else self._pause(deadline)
+            for key, _ in self._selector.select(pause):
+                self._hear(key.data)
+            if self._ended or time.monotonic() >= deadline:
+                break
+        ended, self._ended = tuple(self._ended.values()), {}
+        self._retire()
+        return ended
+
+    def outputs(self, run_id: str) -> Iterator[tuple[TaskKey, Path]]:
+        """The attempts of a run and the folders with what they print (`stdout`, `stderr`): those
+        that run, and until the next `poll` those that the last one reported."""
+        for attempt in (*self._shown.values(), *self._running.values()):
+            if attempt.task.run.request.run_id == run_id:
+                yield attempt.task.key, attempt.folder
+
+    def kill(self, run_id: str, epoch: int) -> None:
+        doomed = {
+            number: attempt
+            for number, attempt in (self._running | self._shown).items()
+            if attempt.is_of(run_id, epoch)
+        }
+        for number in doomed:
+            self._running.pop(number, None)
+            self._ended.pop(number, None)
+        for code in {attempt.code for attempt in doomed.values()} & self._templates.keys():
+            self._templates[code].kill(run_id, epoch)
+
+    def close(self) -> None:
+        deadline = time.monotonic() + _CLOSING.total_seconds()
+        for template in self._templates.values():
+            template.ask_to_close()
+        for template in self._templates.values():
+            self._selector.unregister(template.channel)
+            template.close(timedelta(seconds=max(0.0, deadline - time.monotonic())))
+        self._templates.clear()
+        self._selector.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    # ── templates ────────────────────────────────────────────────────────────
+
+    def _template(self, code: _Code) -> TemplateProcess:
+        """The template of that code, now the one that was used last.
+
+        Raises:
+            OSError: it cannot be started.
+        """
+        if code in self._templates:
+            self._hear(code)
+        template = self._templates.pop(code, None) or self._new_template(code)
+        self._templates[code] = template
+        return template
+
+    def _new_template(self, code: _Code) -> TemplateProcess:
+        root, file = code
+        log = self._folder / f"template-{self._next_number()}.log"
+        begin = replace(self._begin, parent=os.getpid(), code_root=root, code_file=file)
+        template = TemplateProcess(self._begin.command, begin, log)
+        self._selector.register(template.channel, selectors.EVENT_READ, code)
+        return template
+
+    def _hear(self, code: _Code) -> None:
+        template = self._templates[code]
+        for message in template.receive():
+            if message["is"] == "ended":
+                self._end(message["number"], Report.from_message(message))
+        if template.is_gone:
+            self._lose(code)
+
+    def _lose(self, code: _Code) -> None:
+        """A template is gone, and its attempts with it."""
+        template = self._templates.pop(code)
+        self._selector.unregister(template.channel)
+        report = Report(Outcome.FAILED, (), template.bury())
+        for number in [number for number, each in self._running.items() if each.code == code]:
+            self._end(number, report)
+
+    def _retire(self) -> None:
+        busy = {attempt.code for attempt in self._running.values()}
+        idle = [code for code in self._templates if code not in busy]
+        for code in idle[: max(0, len(self._templates) - self._most_templates)]:
+            template = self._templates.pop(code)
+            self._selector.unregister(template.channel)
+            template.ask_to_close()
+            template.close(_RETIRING)
+
+    # ── attempts ─────────────────────────────────────────────────────────────
+
+    def _next_number(self) -> int:
+        self._numbers += 1
+        return self._numbers
+
+    def _encode(self, run: RunPlan) -> bytes:
+        """The run as bytes; the last one is remembered, for its next task."""
+        if self._encoded is None or self._encoded[0] is not run:
+            self._encoded = (run, encode_run(run))
+        return self._encoded[1]
+
+    def _end(self, number: int, report: Report) -> None:
+        attempt = self._running.pop(number, None)
+        if attempt is None:  # it was killed, and its output is kept now
+            shutil.rmtree(self._folder / str(number), ignore_errors=True)
+            return
+        self._shown[number] = attempt
+        self._ended[number] = TaskEnd(
+            run_id=attempt.task.run.request.run_id,
+            key=attempt.task.key,
+            outcome=report.outcome,
+            next_steps=report.next_steps,
+            reason=report.reason,
+            ended_at=self._effects.clock.now(),
+        )
+
+    def _forget_shown(self) -> None:
+        for number in [number for number in self._shown if number not in self._ended]:
+            shutil.rmtree(self._shown.pop(number).folder, ignore_errors=True)
+
+    # ── time ─────────────────────────────────────────────────────────────────
+
+    def _tick(self) -> None:
+        for template in self._templates.values():
+            template.channel.flush()
+        now = time.monotonic()
+        if now - self._ticked_at >= self._begin.lease_s / _TICKS_A_LEASE:
+            self._ticked_at = now
+            for template in self._templates.values():
+                template.tick()
+
+    def _pause(self, deadline: float) -> float:
+        """How long to wait for news: for ever is too long while something is to be sent."""
+        has_unsent = any(each.channel.has_unsent for each in self._templates.values())
+        longest = _RESEND_S if has_unsent else self._begin.lease_s / _TICKS_A_LEASE
+        return max(0.0, min(longest, deadline - time.monotonic()))

@@ -1,0 +1,190 @@
+"""What an executor, its template processes and their tasks say to each other, as bytes.
+
+A message is a JSON object with a body of bytes behind it, both with their lengths in front. The
+body of a start is its run, which only the task itself reads.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from eventflow.model.completion import Outcome
+from eventflow.model.task import RunPlan, TaskKey, TaskPlan
+from eventflow.store.runs import RunFile, run_from_json, run_to_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+__all__ = [
+    "Begin",
+    "Message",
+    "Messages",
+    "Report",
+    "Start",
+    "decode_run",
+    "encode_run",
+    "pack",
+]
+
+_LENGTHS = struct.Struct("!II")
+
+Message = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """The first message to a template process, or to a task in an interpreter of its own.
+
+    `parent` is the process that started it; `settings` is for the program's `connect`; `command`
+    starts that program; `lease_s` is how long the runner may be silent.
+    """
+
+    parent: int
+    code_root: str
+    code_file: str
+    settings: str
+    command: Sequence[str]
+    lease_s: float
+
+    def to_message(self) -> bytes:
+        """As bytes, ready to send."""
+        return pack({"do": "begin", **asdict(self)})
+
+    @classmethod
+    def from_message(cls, message: Message) -> Begin:
+        """What `to_message` made."""
+        return cls(**{name: value for name, value in message.items() if name != "do"})
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Run an attempt. `number` is its name between executor and template; `folder` is where its
+    output goes; `run` is the plan of its run, encoded.
+
+    With `post_mortem` the attempt has died of that, and what is left is to keep its output.
+    """
+
+    number: int
+    run_id: str
+    key: TaskKey
+    inputs: tuple[TaskKey, ...]
+    folder: str
+    run: bytes
+    post_mortem: str = ""
+
+    def to_message(self) -> bytes:
+        """As bytes, ready to send."""
+        return pack(
+            {
+                "do": "start",
+                "number": self.number,
+                "run_id": self.run_id,
+                "key": _key_to_json(self.key),
+                "inputs": [_key_to_json(each) for each in self.inputs],
+                "folder": self.folder,
+                "post_mortem": self.post_mortem,
+            },
+            self.run,
+        )
+
+    @classmethod
+    def from_message(cls, message: Message, body: bytes) -> Start:
+        """What `to_message` made."""
+        return cls(
+            number=message["number"],
+            run_id=message["run_id"],
+            key=TaskKey(*message["key"]),
+            inputs=tuple(TaskKey(*each) for each in message["inputs"]),
+            folder=message["folder"],
+            run=body,
+            post_mortem=message["post_mortem"],
+        )
+
+    def plan(self) -> TaskPlan:
+        """The whole plan of the task."""
+        return TaskPlan(decode_run(self.run), self.key, self.inputs)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """How an attempt ended, as `TaskEnd` has it."""
+
+    outcome: Outcome
+    next_steps: tuple[str, ...] = ()
+    reason: str = ""
+
+    def to_message(self, **more: Any) -> bytes:
+        """As bytes, ready to send."""
+        return pack(
+            {
+                "is": "ended",
+                "outcome": self.outcome.value,
+                "next_steps": self.next_steps,
+                "reason": self.reason,
+                **more,
+            }
+        )
+
+    @classmethod
+    def from_message(cls, message: Message) -> Report:
+        """What `to_message` made."""
+        return cls(
+            Outcome(message["outcome"]), tuple(message["next_steps"]), str(message["reason"])
+        )
+
+
+class Messages:
+    """Bytes as they come in, cut into messages."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[tuple[Message, bytes]]:
+        """The messages that are whole now, with their bodies."""
+        self._buffer += data
+        while (size := self._size_of_first()) is not None:
+            head_end = _LENGTHS.size + size[0]
+            end = head_end + size[1]
+            head = self._buffer[_LENGTHS.size : head_end]
+            body = bytes(self._buffer[head_end:end])
+            del self._buffer[:end]
+            yield json.loads(head), body
+
+    def _size_of_first(self) -> tuple[int, int] | None:
+        if len(self._buffer) < _LENGTHS.size:
+            return None
+        head, body = _LENGTHS.unpack_from(self._buffer)
+        return (head, body) if len(self._buffer) >= _LENGTHS.size + head + body else None
+
+
+def pack(message: Message, body: bytes = b"") -> bytes:
+    """One message as bytes."""
+    head = json.dumps(message, separators=(",", ":")).encode()
+    return _LENGTHS.pack(len(head), len(body)) + head + body
+
+
+def encode_run(run: RunPlan) -> bytes:
+    """A run for its tasks."""
+    content = run_to_json(RunFile(run.request, run.graph, ""))
+    more = {"code_root": run.code_root, "code_file": run.code_file, "epoch": run.epoch}
+    return json.dumps({**more, "run": content}, separators=(",", ":")).encode()
+
+
+def decode_run(data: bytes) -> RunPlan:
+    """What `encode_run` made."""
+    content = json.loads(data)
+    run = run_from_json(content["run"])
+    return RunPlan(
+        request=run.request,
+        graph=run.graph,
+        code_root=content["code_root"],
+        code_file=content["code_file"],
+        epoch=content["epoch"],
+    )
+
+
+def _key_to_json(key: TaskKey) -> list[object]:
+    return [key.epoch, key.step, key.task, key.attempt]

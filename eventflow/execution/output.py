@@ -1,0 +1,116 @@
+"""What a task prints: into two files of its attempt, followed while it runs, kept in the store.
+
+Of each file the store gets the first and the last 5 MiB at most, with a line in between that
+says how much was left out. An empty file is not put: no object means no output.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from eventflow.model.task import TaskKey
+    from eventflow.store.layout import RunPlace
+    from eventflow.store.port import Store
+
+__all__ = [
+    "STREAMS",
+    "OutputTail",
+    "add_to_stderr",
+    "flush_streams",
+    "keep_output",
+    "open_streams",
+]
+
+STREAMS = ("stdout", "stderr")
+_KEPT_BYTES = 5 * 2**20
+_AT_ONCE_BYTES = 2**20
+
+
+def open_streams(folder: Path) -> tuple[int, int]:
+    """Open the two files to append to; what a task starts writes to them too."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+    out, err = (os.open(folder / name, flags, 0o600) for name in STREAMS)
+    return out, err
+
+
+def flush_streams() -> None:
+    """Bring what was printed into the files; what user code made of the streams is its affair."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(AttributeError, OSError, ValueError):
+            stream.flush()
+
+
+def add_to_stderr(folder: Path, text: str) -> None:
+    """Say something at the end of an attempt's stderr, also when its process is gone."""
+    with (folder / "stderr").open("ab") as file:
+        file.write(text.encode(errors="backslashreplace"))
+
+
+def keep_output(store: Store, place: RunPlace, key: TaskKey, folder: Path) -> None:
+    """Put what an attempt printed into the store, as it is now; the first put counts."""
+    prefix = place.attempt(key.epoch, key.step, key.task, key.attempt)
+    store.put_all(_kept(prefix, folder))
+
+
+class OutputTail:
+    """Follows the files of one attempt, line by line."""
+
+    def __init__(self, folder: Path, on_line: Callable[[str, str], None]) -> None:
+        """`on_line` is called with the stream's name and a line, without its end."""
+        self._folder, self._on_line = folder, on_line
+        self._read = dict.fromkeys(STREAMS, 0)
+        self._rest = dict.fromkeys(STREAMS, b"")
+
+    def follow(self) -> None:
+        """Pass on the lines that were completed since the last time."""
+        for stream in STREAMS:
+            self._follow(stream)
+
+    def end(self) -> None:
+        """The attempt has ended: pass on all that is left, whole lines or not."""
+        self.follow()
+        for stream, rest in self._rest.items():
+            if rest:
+                self._on_line(stream, rest.decode(errors="replace"))
+
+    def _follow(self, stream: str) -> None:
+        while data := _read_from(self._folder / stream, self._read[stream]):
+            self._read[stream] += len(data)
+            *lines, self._rest[stream] = (self._rest[stream] + data).split(b"\n")
+            for line in lines:
+                self._on_line(stream, line.decode(errors="replace"))
+
+
+def _kept(prefix: str, folder: Path) -> Iterator[tuple[str, bytes]]:
+    for stream in STREAMS:
+        path = folder / stream
+        if path.exists() and (text := _both_ends(path)):
+            yield prefix + stream, text
+
+
+def _both_ends(path: Path) -> bytes:
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        if size <= 2 * _KEPT_BYTES:
+            return file.read(2 * _KEPT_BYTES)
+        first = file.read(_KEPT_BYTES)
+        file.seek(size - _KEPT_BYTES)
+        last = file.read(_KEPT_BYTES)
+    left_out = size - len(first) - len(last)
+    return first + f"\n… {left_out} bytes are left out here …\n".encode() + last
+
+
+def _read_from(path: Path, position: int) -> bytes:
+    try:
+        with path.open("rb") as file:
+            file.seek(position)
+            return file.read(_AT_ONCE_BYTES)
+    except FileNotFoundError:  # the task has not got so far
+        return b""

@@ -1,0 +1,349 @@
+"""The warm template process: the flow's module imported once, each task a fork of it.
+
+Flow: an executor starts it and says `begin` → it imports the module, freezes the heap, and forks
+a child for each `start` → what the child reports goes back. It has one thread and makes no use of
+bus or store itself. Guaranteed: every start gives one end; when a task ends, all that it started
+is killed, daemons too; when the executor's process dies, or says nothing for the lease while
+tasks run, everything is killed and the template ends (docs/protocols.md §6.6, §8).
+
+What cannot be forked runs in a fresh interpreter instead, slower and otherwise the same.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import selectors
+import signal
+import socket
+import sys
+import tempfile
+import time
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from io import TextIOWrapper
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from eventflow import context
+from eventflow.errors import EventflowError
+from eventflow.execution.channel import Channel
+from eventflow.execution.loading import load, survives_fork
+from eventflow.execution.messages import Begin, Report, Start, pack
+from eventflow.execution.process_tree import (
+    adopt_orphans,
+    children,
+    die_with,
+    kill,
+    kill_children,
+    reap,
+)
+from eventflow.execution.task_process import HANDLED, live
+from eventflow.model.completion import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from eventflow.context import World
+    from eventflow.execution.loading import Loaded
+    from eventflow.execution.messages import Message
+
+__all__ = ["serve"]
+
+_FIRST_WORD = timedelta(seconds=2)
+_LAST_WORDS = timedelta(seconds=5)
+_BURIAL = timedelta(seconds=60)
+_CLOSING = timedelta(seconds=2)
+_PERISHING = timedelta(seconds=1)
+_RESEND_S = 0.05
+
+
+@dataclass(slots=True)
+class _Child:
+    """A process of an attempt. At its deadline it is killed.
+
+    `is_stuck`: killed because a fork of this module said nothing; it is started anew.
+    `is_unwanted`: killed on the runner's word.
+    """
+
+    start: Start
+    pid: int
+    reports: Channel
+    is_forked: bool
+    deadline: float | None
+    is_started: bool = False
+    is_stuck: bool = False
+    is_unwanted: bool = False
+    report: Report | None = None
+
+
+def serve(control: socket.socket, connect: Callable[[str], World]) -> NoReturn:
+    """Be a template process for the executor at the other end of `control`.
+
+    `connect` makes a world of the executor's settings and contacts nothing.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
+    _Template(Channel(control), connect).run()
+
+
+class _Template:
+    """The process. Of time it knows the monotonic clock: a machine that slept is no silence."""
+
+    def __init__(self, control: Channel, connect: Callable[[str], World]) -> None:
+        self._control, self._connect = control, connect
+        self._pid = os.getpid()
+        self._children: dict[int, _Child] = {}
+        self._spared: set[int] = set()
+        self._heard_at = time.monotonic()
+        self._closes_at: float | None = None
+        self._forks = False
+        self._begin: Begin
+        self._loaded: Loaded
+        self._world: World
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(control, selectors.EVENT_READ)
+        self._alarm, self._wakeup = os.pipe()
+        for end in (self._alarm, self._wakeup):
+            os.set_blocking(end, False)
+        self._selector.register(self._alarm, selectors.EVENT_READ)
+        adopt_orphans()
+        self._handle_signals()
+
+    def run(self) -> NoReturn:
+        """Heed, reap, report, until the executor is gone."""
+        while True:
+            for key, _ in self._selector.select(self._patience()):
+                if key.fileobj == self._alarm:
+                    os.read(self._alarm, 4096)
+            self._heed_executor()
+            for child in tuple(self._children.values()):
+                self._listen(child)
+                self._reap(child)
+            self._sweep()
+            self._mind_the_time()
+
+    # ── the executor ─────────────────────────────────────────────────────────
+
+    def _heed_executor(self) -> None:
+        self._control.flush()
+        for message, body in self._control.receive():
+            self._heed(message, body)
+        if self._control.is_closed:
+            self._perish()
+
+    def _heed(self, message: Message, body: bytes) -> None:
+        match message["do"]:
+            case "tick":
+                self._heard_at = max(self._heard_at, message["at"])
+            case "begin":
+                self._warm_up(Begin.from_message(message))
+            case "start":
+                self._launch(Start.from_message(message, body))
+            case "kill":
+                self._kill(message["run_id"], message["epoch"])
+            case "close":
+                self._close()
+
+    def _warm_up(self, begin: Begin) -> None:
+        self._begin = begin
+        die_with(begin.parent, signal.SIGTERM)
+        try:
+            self._load(begin)
+        except EventflowError as error:
+            self._leave(str(error))
+        self._handle_signals()  # again: the module may have set handlers of its own
+        self._spared = children()
+        self._forks = survives_fork()
+        gc.collect()
+        gc.freeze()
+        self._control.send(pack({"is": "ready"}))
+
+    def _load(self, begin: Begin) -> None:
+        """Import the module, in a world of its own: nothing that it opens gets into a task."""
+        passing = self._connect(begin.settings)
+        context.use(passing)
+        self._loaded = load(Path(begin.code_root), begin.code_file)
+        context.use(None)
+        passing.close()
+        self._world = self._connect(begin.settings)
+        _ = self._world.store  # its client is made here, once, and used in the forks only
+
+    def _kill(self, run_id: str, epoch: int) -> None:
+        for child in self._children.values():
+            if (child.start.run_id, child.start.key.epoch) == (run_id, epoch):
+                self._kill_unwanted(child)
+
+    def _close(self) -> None:
+        self._closes_at = time.monotonic() + _CLOSING.total_seconds()
+        for child in self._children.values():
+            self._kill_unwanted(child)
+
+    def _kill_unwanted(self, child: _Child) -> None:
+        child.is_unwanted = True
+        if not child.start.post_mortem:
+            kill(child.pid)
+
+    # ── starting ─────────────────────────────────────────────────────────────
+
+    def _launch(self, start: Start, *, is_unwanted: bool = False) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            try:
+                pid = self._fork(start, theirs) if self._forks else self._spawn(start, theirs)
+            except OSError as error:
+                ours.close()
+                self._tell(start, Report(Outcome.FAILED, (), f"it cannot be started: {error}"))
+                return
+        child = _Child(start, pid, Channel(ours), self._forks, None, is_unwanted=is_unwanted)
+        limit = _BURIAL if start.post_mortem else None
+        child.deadline = _from_now(_FIRST_WORD if child.is_forked else limit)
+        self._children[pid] = child
+        self._selector.register(child.reports, selectors.EVENT_READ)
+
+    def _fork(self, start: Start, report: socket.socket) -> int:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED)
+        pid = -1
+        try:
+            pid = os.fork()
+        finally:
+            if pid != 0:
+                signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)
+        if pid == 0:
+            self._let_go()
+            live(start, self._pid, report, lambda: (self._loaded, self._world))
+        return pid
+
+    def _let_go(self) -> None:
+        """In a fork: what is the template's own stays with it, its sockets above all."""
+        self._selector.close()
+        self._control.close()
+        for other in self._children.values():
+            other.reports.close()
+        os.close(self._alarm)
+        os.close(self._wakeup)
+
+    def _spawn(self, start: Start, report: socket.socket) -> int:
+        with tempfile.TemporaryFile() as instructions:
+            begin = replace(self._begin, parent=self._pid)
+            instructions.write(begin.to_message() + start.to_message())
+            instructions.seek(0)
+            ends = (instructions.fileno(), report.fileno())
+            for end in ends:
+                os.set_inheritable(end, True)
+            command = [*self._begin.command, "task", *map(str, ends)]
+            return os.posix_spawn(command[0], command, os.environ)
+
+    # ── ending ───────────────────────────────────────────────────────────────
+
+    def _listen(self, child: _Child) -> None:
+        for message, _ in child.reports.receive():
+            if message["is"] == "started":
+                child.is_started = True
+                child.deadline = _from_now(_BURIAL if child.start.post_mortem else None)
+                number = child.start.number
+                self._control.send(pack({"is": "started", "number": number, "pid": child.pid}))
+            else:
+                child.report = Report.from_message(message)
+                child.deadline = _from_now(_LAST_WORDS)
+        if child.reports.is_closed:
+            with suppress(KeyError):  # unregistered already
+                self._selector.unregister(child.reports)
+
+    def _reap(self, child: _Child) -> None:
+        status = reap(child.pid)
+        if status is None:
+            return
+        self._listen(child)  # its last words
+        del self._children[child.pid]
+        with suppress(KeyError):
+            self._selector.unregister(child.reports)
+        child.reports.close()
+        self._sweep()
+        self._conclude(child, status)
+
+    def _conclude(self, child: _Child, status: int) -> None:
+        start = child.start
+        if child.report is not None:
+            self._tell(start, child.report)
+        elif start.post_mortem:
+            reason = f"{start.post_mortem}; its output could not be kept"
+            self._tell(start, Report(Outcome.FAILED, (), reason))
+        elif child.is_stuck and not child.is_unwanted:
+            self._launch(start)
+        else:
+            reason = "stopped by its runner" if child.is_unwanted else _cause_of_death(status)
+            self._launch(replace(start, post_mortem=reason), is_unwanted=child.is_unwanted)
+
+    def _sweep(self) -> None:
+        """Kill the orphans: a task adopts its own while it lives, so these have lost theirs."""
+        for pid in children() - self._children.keys() - self._spared:
+            kill(pid)
+            with suppress(ChildProcessError):
+                os.waitpid(pid, os.WNOHANG)
+
+    def _tell(self, start: Start, report: Report) -> None:
+        self._control.send(report.to_message(number=start.number))
+
+    # ── time ─────────────────────────────────────────────────────────────────
+
+    def _patience(self) -> float | None:
+        if self._control.has_unsent:
+            return _RESEND_S
+        if not self._children:
+            return None
+        moments = [self._heard_at + self._begin.lease_s, self._closes_at]
+        moments += [child.deadline for child in self._children.values()]
+        return max(0.0, min(each for each in moments if each is not None) - time.monotonic())
+
+    def _mind_the_time(self) -> None:
+        now = time.monotonic()
+        for child in self._children.values():
+            if child.deadline is not None and now > child.deadline:
+                self._overdue(child)
+        if self._closes_at is not None and (not self._children or now > self._closes_at):
+            self._perish()
+        if self._children and now > self._heard_at + self._begin.lease_s:
+            self._leave(f"its runner was silent for {self._begin.lease_s:g} s")
+
+    def _overdue(self, child: _Child) -> None:
+        child.deadline = None
+        if child.is_forked and not child.is_started:
+            # Something that the module holds does not survive a fork: no more of them.
+            child.is_stuck, self._forks = True, False
+        kill(child.pid)
+
+    # ── the end ──────────────────────────────────────────────────────────────
+
+    def _handle_signals(self) -> None:
+        signal.set_wakeup_fd(self._wakeup, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: self._perish())
+
+    def _leave(self, reason: str) -> NoReturn:
+        self._control.send(pack({"is": "gone", "reason": reason}))
+        self._perish()
+
+    def _perish(self) -> NoReturn:
+        if os.getpid() == self._pid:
+            kill_children(_PERISHING)
+        os._exit(1)
+
+
+def _from_now(span: timedelta | None) -> float | None:
+    return None if span is None else time.monotonic() + span.total_seconds()
+
+
+def _cause_of_death(status: int) -> str:
+    code = os.waitstatus_to_exitcode(status)
+    if code == -signal.SIGKILL:
+        return "its process was killed by SIGKILL (out of memory?)"
+    if code < 0:
+        names = [number.name for number in signal.Signals if number == -code]
+        return f"its process was killed by {names[0] if names else f'signal {-code}'}"
+    return f"its process ended with exit code {code} in the middle of the step (os._exit?)"
