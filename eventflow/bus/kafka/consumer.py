@@ -1,0 +1,136 @@
+"""A member of a consumer group (classic protocol, range assignor, eager rebalances)."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from concurrent.futures import wait
+from typing import TYPE_CHECKING, cast
+
+from eventflow.bus.kafka.assignment import KafkaAssignment
+from eventflow.bus.port import Poll
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from concurrent.futures import Executor
+    from datetime import timedelta
+
+    from confluent_kafka import Consumer
+    from confluent_kafka import TopicPartition as Place
+
+    from eventflow.bus.kafka.fetching import Fetcher
+    from eventflow.bus.kafka.transactions import TransactionalProducer
+    from eventflow.model.log import TopicPartition
+
+__all__ = ["KafkaConsumer"]
+
+# What the client gives as group metadata (rd_kafka_consumer_group_metadata_write): this, the
+# generation as a native int32, group, member and instance.
+_METADATA_MAGIC = b"CGMDv2:"
+
+
+class KafkaConsumer:
+    """See `Consumer`."""
+
+    def __init__(
+        self,
+        consumer: Consumer,
+        topics: Sequence[str],
+        fetcher: Fetcher,
+        take_over: Callable[[int], TransactionalProducer],
+        pool: Executor,
+    ) -> None:
+        self._consumer = consumer
+        self._topics = frozenset(topics)
+        self._fetcher = fetcher
+        self._take_over = take_over
+        self._pool = pool
+        self._is_woken = threading.Event()
+        self.is_closed = False
+        self._owned: dict[int, KafkaAssignment] = {}
+        self._lost: list[KafkaAssignment] = []
+        self._assigned: list[KafkaAssignment] = []
+        consumer.subscribe(
+            sorted(topics),
+            on_assign=self._on_assign,
+            on_revoke=self._on_revoke,
+            on_lost=self._on_revoke,
+        )
+
+    def poll(self, timeout: timedelta, *, limit: int = 500) -> Poll:
+        """See `Consumer`."""
+        fetched = self._fetcher.poll(timeout, limit, self._has_news)
+        self._is_woken.clear()
+        lost, self._lost = tuple(self._lost), []
+        assigned, self._assigned = tuple(self._assigned), []
+        return Poll(lost, assigned, fetched.records, fetched.ended)
+
+    @property
+    def lag(self) -> Mapping[TopicPartition, int]:
+        """See `Consumer`."""
+        return self._fetcher.lag()
+
+    def wake(self) -> None:
+        """See `Consumer`."""
+        self._is_woken.set()
+
+    def close(self) -> None:
+        """See `Consumer`. Commits under way end first, so that they count."""
+        if self.is_closed:
+            return
+        self.is_closed = True
+        leaving = [assignment.release() for assignment in self._owned.values()]
+        wait([each for each in leaving if each is not None])
+        self._disown()
+        self._consumer.close()
+
+    def _has_news(self) -> bool:
+        return bool(self._lost or self._assigned or self._is_woken.is_set())
+
+    def _on_assign(self, consumer: Consumer, places: list[Place]) -> None:
+        """The fence is captured here: the rebalance cannot go on, and the generation cannot
+        grow, until this callback has returned."""
+        metadata = cast("bytes", consumer.consumer_group_metadata())
+        self._fetcher.follow(
+            {(place.topic, place.partition): None for place in places}, is_paused=True
+        )
+        if _generation(metadata) < 0:
+            # It fell out of the group meanwhile, and will be told so. A commit without a
+            # generation is not fenced: a group without members takes it from anybody (*seen*).
+            return
+        for number in self._whole(places):
+            assignment = KafkaAssignment(
+                number, metadata, self._fetcher, self._take_over, self._pool
+            )
+            self._owned[number] = assignment
+            self._assigned.append(assignment)
+
+    def _whole(self, places: list[Place]) -> list[int]:
+        """The partition numbers that are assigned over all topics. One that is not was given
+        by a leader who has not heard of a new topic yet, and who will rebalance when it has."""
+        topics: dict[int, set[str]] = {}
+        for place in places:
+            topics.setdefault(place.partition, set()).add(place.topic)
+        return sorted(number for number, found in topics.items() if found == self._topics)
+
+    def _on_revoke(self, _consumer: Consumer, _places: list[Place]) -> None:
+        """Eager: everything goes, whether in good order or lost."""
+        for assignment in self._owned.values():
+            assignment.release()
+        self._disown()
+
+    def _disown(self) -> None:
+        self._fetcher.forget()
+        for assignment in self._owned.values():
+            assignment.die()
+            if assignment in self._assigned:  # nobody has heard of it
+                self._assigned.remove(assignment)
+            else:
+                self._lost.append(assignment)
+        self._owned = {}
+
+
+def _generation(metadata: bytes) -> int:
+    assert metadata.startswith(_METADATA_MAGIC), metadata
+    start = len(_METADATA_MAGIC)
+    return int.from_bytes(metadata[start : start + 4], sys.byteorder, signed=True)
