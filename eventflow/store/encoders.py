@@ -180,14 +180,22 @@ def _as_npy(value: Any) -> bytes | None:
 
 
 def _is_exact(numpy: ModuleType, dtype: Any) -> bool:
-    """Whether .npy gives back this dtype: no objects, no metadata, no gaps, no alignment."""
-    if dtype.kind not in _ARRAY_KINDS or dtype.hasobject or not dtype.itemsize or dtype.metadata:
+    """Whether .npy gives back this dtype."""
+    if dtype.kind not in _ARRAY_KINDS or dtype.hasobject or not dtype.itemsize:
         return False
-    if dtype.names is None:
-        return True
-    layout = numpy.lib.format
-    is_latin = all(name.isascii() for name in dtype.names)
-    return is_latin and layout.descr_to_dtype(layout.dtype_to_descr(dtype)) == dtype
+    if _has_metadata(dtype):
+        return False
+    description = numpy.lib.format.dtype_to_descr(dtype)
+    # Names of fields beyond ASCII need a version of .npy that not every reader knows.
+    is_ascii = repr(description).isascii()
+    return is_ascii and bool(numpy.lib.format.descr_to_dtype(description) == dtype)
+
+
+def _has_metadata(dtype: Any) -> bool:
+    inner = [field[0] for field in (dtype.fields or {}).values()]
+    if dtype.subdtype is not None:
+        inner.append(dtype.subdtype[0])
+    return bool(dtype.metadata) or any(_has_metadata(each) for each in inner)
 
 
 def _from_npy(data: bytes) -> Any:

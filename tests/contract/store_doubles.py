@@ -1,4 +1,4 @@
-"""Stores that do less than they should, around a real one."""
+"""Stores around a real one: some do less than they should, one notes what is read."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from eventflow.store.port import ObjectInfo, Store
 
-__all__ = ["LosesAnswers", "RefusesAll", "TakesAll"]
+__all__ = ["LosesAnswers", "NotesReads", "RefusesAll", "TakesAll"]
 
 
 @dataclass(frozen=True)
@@ -72,3 +72,14 @@ class RefusesAll(_Around):
 
     def put_if_absent(self, key: str, data: bytes) -> bool:  # noqa: ARG002 - the port's names
         return False
+
+
+@dataclass(frozen=True)
+class NotesReads(_Around):
+    """Keeps the keys that were read."""
+
+    reads: list[str] = field(default_factory=list)
+
+    def get(self, key: str) -> bytes:
+        self.reads.append(key)
+        return self.inner.get(key)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -255,3 +256,27 @@ def test_a_store_says_where_it_is(place: StorePlace, store: Store) -> None:
     assert store.url.startswith(("file:///", "s3://"))
     assert store.url == place.open().url
     assert not store.url.endswith("/")
+
+
+def _put_in_child(store: Store, results: multiprocessing.SimpleQueue[bytes]) -> None:
+    store.put_all((f"child/{number}", b"child") for number in range(20))
+    results.put(store.get("parent/0"))
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+@pytest.mark.parametrize("is_used", [False, True])
+def test_a_store_can_be_used_by_a_forked_child(
+    store: Store, place: StorePlace, is_used: bool
+) -> None:
+    user = store if is_used else place.open()
+    user.put_all((f"parent/{number}", b"parent") for number in range(20))
+    fork = multiprocessing.get_context("fork")
+    results = fork.SimpleQueue()
+
+    child = fork.Process(target=_put_in_child, args=[store, results])
+    child.start()
+    child.join(60)
+
+    assert child.exitcode == 0
+    assert results.get() == b"parent"
+    assert [store.get(f"child/{number}") for number in range(20)] == [b"child"] * 20
