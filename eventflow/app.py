@@ -16,7 +16,7 @@ from eventflow.codec.codec import Codec
 from eventflow.context import Makers, World
 from eventflow.effects import Effects, KillAt
 from eventflow.errors import InvalidSettings
-from eventflow.metrics import RunnerMetrics
+from eventflow.metrics import RunnerMetrics, TriggerMetrics
 from eventflow.model.topics import Topics
 from eventflow.services.log_parts import LogParts
 from eventflow.settings import Settings
@@ -105,9 +105,19 @@ def make_store(settings: Settings) -> Store:
 
 
 def trigger_service(world: World, registry: CollectorRegistry) -> TriggerService:
-    """A trigger service, joined to its group at its first step."""
+    """A trigger service."""
+    from eventflow.services.trigger import TriggerParts, TriggerService
 
-    raise NotImplementedError
+    log = _log_parts(world)
+    return TriggerService(
+        TriggerParts(
+            log=log,
+            store=world.store,
+            deployments=DeploymentLog(log.bus, log.decoder, log.topics),
+            settings=world.settings.trigger,
+            metrics=TriggerMetrics(registry),
+        )
+    )
 
 
 def runner(world: World, registry: CollectorRegistry) -> Runner:
