@@ -1,0 +1,172 @@
+"""`current`: what a step can know of the run that it is part of."""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from getpass import getuser
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+from eventflow.authoring.members import parameters_of
+from eventflow.client.run import Run
+from eventflow.client.scope import looking_from
+from eventflow.client.triggered import Triggered
+from eventflow.context import world
+from eventflow.model.namespace import Namespace
+from eventflow.store.causes import causes_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from eventflow.authoring.flow_spec import FlowSpec
+    from eventflow.model.offset import Offset
+    from eventflow.model.task import TaskPlan
+
+__all__ = ["Current", "Running", "current", "running"]
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """The task at work in this process. `published` fills up with the offsets of its events,
+    `numbers` counts the events that it makes."""
+
+    task: TaskPlan
+    parameter_names: tuple[str, ...] = ()
+    published: list[Offset] = field(default_factory=list)
+    numbers: Iterator[int] = field(default_factory=count)
+
+
+class Current:
+    """The task at work in this process. Outside of a task everything is None, and
+    `is_running_flow` false. `current.get(name)` and `name in current` work too."""
+
+    def __init__(self) -> None:
+        self._running: Running | None = None
+
+    @property
+    def is_running_flow(self) -> bool:
+        """Whether a task runs in this process."""
+        return self._running is not None
+
+    @property
+    def flow_name(self) -> str | None:
+        """The name of the flow."""
+        return self._running.task.run.request.flow if self._running else None
+
+    @property
+    def run_id(self) -> str | None:
+        """The whole id of the run."""
+        return self._running.task.run.request.run_id if self._running else None
+
+    @property
+    def step_name(self) -> str | None:
+        """The step."""
+        return self._running.task.key.step if self._running else None
+
+    @property
+    def task_id(self) -> str | None:
+        """The task: its position in the graph, `0` for a plain step."""
+        return self._running.task.key.task if self._running else None
+
+    @property
+    def retry_count(self) -> int | None:
+        """How many attempts of the task there were before this one."""
+        return self._running.task.key.attempt if self._running else None
+
+    @property
+    def pathspec(self) -> str | None:
+        """`Flow/run/step/task`."""
+        parts = (self.flow_name, self.run_id, self.step_name, self.task_id)
+        return "/".join(str(part) for part in parts) if self._running else None
+
+    @property
+    def namespace(self) -> str | None:
+        """`project/branch`, where the run, its events and its artifacts belong."""
+        return self._running.task.run.request.namespace if self._running else None
+
+    @property
+    def username(self) -> str | None:
+        """Whose branch the run is in; in no user's branch, who runs this process."""
+        where = self._namespace
+        if where is None:
+            return None
+        return where.branch.removeprefix("user.") if where.is_user_branch else getuser()
+
+    @property
+    def project_name(self) -> str | None:
+        """The project; `default` for a flow without `@project`."""
+        return self._namespace.project if self._namespace else None
+
+    @property
+    def branch_name(self) -> str | None:
+        """The branch: `prod`, `prod.<b>`, `test.<b>` or `user.<name>`."""
+        return self._namespace.branch if self._namespace else None
+
+    @property
+    def project_flow_name(self) -> str | None:
+        """`project.branch.Flow`."""
+        where = self._namespace
+        return f"{where.project}.{where.branch}.{self.flow_name}" if where else None
+
+    @property
+    def is_production(self) -> bool | None:
+        """Whether the branch is `prod` or `prod.<b>`."""
+        return self._namespace.is_production if self._namespace else None
+
+    @property
+    def is_user_branch(self) -> bool | None:
+        """Whether the branch is somebody's own."""
+        return self._namespace.is_user_branch if self._namespace else None
+
+    @property
+    def parameter_names(self) -> list[str] | None:
+        """The names of the flow's parameters."""
+        return list(self._running.parameter_names) if self._running else None
+
+    @property
+    def tempdir(self) -> str | None:
+        """A folder for temporary files."""
+        return tempfile.gettempdir() if self._running else None
+
+    @property
+    def trigger(self) -> Triggered | None:
+        """What started the run, with payloads and offsets; None when nothing triggered it."""
+        if self._running is None:
+            return None
+        causes = causes_of(world().store, self._running.task.run.request)
+        return Triggered(causes, Run.at) if causes else None
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """The value of that name, or `default` where there is none."""
+        value = getattr(self, key, None) if key in _NAMES else None
+        return default if value is None else value
+
+    def __contains__(self, key: object) -> bool:
+        return isinstance(key, str) and self.get(key) is not None
+
+    @property
+    def _namespace(self) -> Namespace | None:
+        return Namespace.parse(self.namespace) if self.namespace else None
+
+
+_NAMES = frozenset(
+    name for name, value in vars(Current).items() if isinstance(value, property) and name[0] != "_"
+)
+
+current = Current()
+
+
+@contextmanager
+def running(task: TaskPlan, flow: FlowSpec) -> Iterator[list[Offset]]:
+    """Within the block `task` runs in this process; gives the offsets of the events that it
+    publishes, which grow as it does."""
+    names = tuple(each.name for each in parameters_of(type(flow)).values())
+    state = Running(task, names)
+    former, current._running = current._running, state
+    try:
+        with looking_from(task.run.request.namespace):
+            yield state.published
+    finally:
+        current._running = former
