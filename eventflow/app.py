@@ -59,6 +59,7 @@ def connect(settings: Settings | None = None, *, is_prepared: bool = False) -> W
             bus=_plain_bus if is_prepared else _prepared_bus,
             store=lambda world: make_store(world.settings),
             codec=lambda world: Codec(world.topics),
+            decoder=lambda world: SchemaLookup(world.bus, world.codec, world.topics),
         ),
     )
 
@@ -155,6 +156,7 @@ def runner(world: World, registry: CollectorRegistry) -> Runner:
 
 
 def _log_parts(world: World) -> LogParts:
+    # Each service has a decoder of its own: it is used by one thread.
     decoder = SchemaLookup(world.bus, world.codec, world.topics)
     return LogParts(world.bus, world.codec, decoder, world.topics, world.effects)
 

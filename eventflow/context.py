@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from eventflow.codec.codec import Codec
 
     from eventflow.bus.port import Bus
+    from eventflow.bus.schema_topic import SchemaLookup
     from eventflow.effects import Effects
     from eventflow.model.topics import Topics
     from eventflow.settings import Settings
@@ -32,6 +33,7 @@ class Makers:
     bus: Callable[[World], Bus]
     store: Callable[[World], Store]
     codec: Callable[[World], Codec]
+    decoder: Callable[[World], SchemaLookup]
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,11 @@ class World:
     def codec(self) -> Codec:
         """Records ⇄ bytes."""
         return self.makers.codec(self)
+
+    @cached_property
+    def decoder(self) -> SchemaLookup:
+        """Reads records of every writer, also of one that is newer than this program."""
+        return self.makers.decoder(self)
 
     def close(self) -> None:
         """Close what was opened."""

@@ -123,7 +123,7 @@ def versions(world: World) -> Iterator[Deployment]:
     """Every version that was ever deployed, in the order in which it was."""
     for record in read_to_end(world.bus, TopicPartition(world.topics.deployments, 0)):
         if record.value is not None:
-            version = world.codec.decode(record.value)
+            version = world.decoder.decode(record.value)
             if isinstance(version, Deployment):
                 yield version
 
@@ -225,7 +225,7 @@ class _Watch:
     def _take(
         self, record: Record, mark: Activation, marks: dict[str, Offset], echoes: set[Offset]
     ) -> None:
-        value = self._world.codec.decode(record.value) if record.value else None
+        value = self._world.decoder.decode(record.value) if record.value else None
         if isinstance(value, Activation) and replace(value, source=mark.source) == mark:
             marks[value.source] = Offset(
                 record.topic, self._events_id, record.partition, record.offset
@@ -272,7 +272,7 @@ def _active(world: World, partition: TopicPartition) -> Iterable[ActiveVersion]:
     active: dict[bytes | None, ActiveVersion] = {}
     for record in read_to_end(world.bus, partition):
         active.pop(record.key, None)
-        value = world.codec.decode(record.value) if record.value is not None else None
+        value = world.decoder.decode(record.value) if record.value is not None else None
         if isinstance(value, ActiveVersion):
             active[record.key] = value
     return active.values()

@@ -12,27 +12,27 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from eventflow.bus.port import Bus
-    from eventflow.codec.codec import Codec
+    from eventflow.bus.schema_topic import SchemaLookup
     from eventflow.model.topics import Topics
 
 __all__ = ["waiting_requests"]
 
 
-def waiting_requests(bus: Bus, codec: Codec, topics: Topics) -> Iterator[RunRequest]:
+def waiting_requests(bus: Bus, decoder: SchemaLookup, topics: Topics) -> Iterator[RunRequest]:
     """The requests past the custodian's position, partition by partition, oldest first."""
     for partition in range(topics.run_partitions):
         runs = TopicPartition(topics.runs, partition)
         requests = TopicPartition(topics.run_requests, partition)
-        for record in read_to_end(bus, requests, _position(bus, codec, runs)):
-            request = codec.decode(record.value)
+        for record in read_to_end(bus, requests, _position(bus, decoder, runs)):
+            request = decoder.decode(record.value)
             if isinstance(request, RunRequest):
                 yield request
 
 
-def _position(bus: Bus, codec: Codec, runs: TopicPartition) -> int:
+def _position(bus: Bus, decoder: SchemaLookup, runs: TopicPartition) -> int:
     position = 0
     for record in read_to_end(bus, runs):
-        value = codec.decode(record.value) if record.value is not None else None
+        value = decoder.decode(record.value) if record.value is not None else None
         if isinstance(value, RunPosition):
             position = value.next_request
     return position

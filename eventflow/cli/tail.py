@@ -79,7 +79,7 @@ def _say(world: World, record: Record) -> dict[str, Any] | None:
         "offset": f"{record.topic}/{record.partition}/{record.offset}",
     }
     try:
-        value = world.codec.decode(record.value)
+        value = world.decoder.decode(record.value)
     except UndecodableRecord as error:
         return {**said, "kind": "undecodable", "namespace": "", "text": str(error)}
     if isinstance(value, EventRecord):

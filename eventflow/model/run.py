@@ -167,10 +167,13 @@ class TaskState:
 
 
 def hand_run_id(at: datetime, token: str) -> str:
-    """The id of a run by hand: `h`, ten characters of the time, ten of `token`."""
+    """The id of a run by hand: `h`, ten characters of the time, ten of `token`.
+
+    The time stands backwards: the first characters, which people type, change the fastest.
+    """
     ms = round(at.timestamp() * 1000)
-    time_text = base64.b32encode(ms.to_bytes(7, "big"))[:12].decode().lower()
-    return f"h{time_text[2:]}{token[:10]}"
+    characters = base64.b32encode(ms.to_bytes(10, "big")).decode().lower()
+    return f"h{characters[:-11:-1]}{token[:10]}"
 
 
 def run_id_of(namespace: str, flow: str, causes: Sequence[Offset]) -> str:
