@@ -23,8 +23,9 @@ class PublishPredictions(FlowSpec):
         by_hand = current.trigger is None
         predicted = Flow("PredictDelays").latest_successful_run if by_hand else current.trigger.run
         self.day, self.flights = predicted.data.day, len(predicted.data.predictions)
+        made_by = f"{predicted.namespace}/{predicted.pathspec}"
         cache = PredictionCache(current.branch_name)
-        cache.put(self.day, predicted.data.predictions, made_by=predicted.pathspec)
+        cache.put(self.day, predicted.data.predictions, made_by=made_by)
         self.next(self.end)
 
     @step
