@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from eventflow.client.attempts import attempt_of
 from eventflow.client.named import Named
 from eventflow.client.scope import locate_run
 from eventflow.context import world
 from eventflow.errors import ArtifactMissing, NotFound, ObjectMissing
 from eventflow.store.artifacts import load_value, read_task
+from eventflow.store.attempts import attempt_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,7 +53,7 @@ class DataArtifact(Named):
             ArtifactMissing: the task has no such artifact.
         """
         place, (step, task, name) = locate_run(pathspec, below=3)
-        self._name(place, record_of(place, attempt_of(place, step, task)), name)
+        self._name(place, record_of(place, attempt_of(world().store, place, step, task)), name)
 
     @classmethod
     def of(cls, place: RunPlace, record: TaskRecord, name: str) -> DataArtifact:

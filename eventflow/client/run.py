@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from eventflow.client.attempts import steps_with_attempts
 from eventflow.client.named import Named
 from eventflow.client.scope import locate_run
 from eventflow.client.step import Step
@@ -15,6 +14,7 @@ from eventflow.context import world
 from eventflow.errors import NotFound
 from eventflow.model.graph import END
 from eventflow.model.run import RunState
+from eventflow.store.attempts import steps_with_attempts
 from eventflow.store.causes import causes_of
 from eventflow.store.runs import read_end, read_run
 
@@ -131,7 +131,7 @@ class Run(Named):
 
     def steps(self) -> Iterator[Step]:
         """Its steps of which a task has ended, in the order of the graph."""
-        begun = steps_with_attempts(self._place)
+        begun = steps_with_attempts(world().store, self._place)
         for node in self._graph().steps:
             if node.name in begun:
                 yield Step.at(self._place, node.name)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from eventflow.client.attempts import attempts_of
 from eventflow.client.named import Named
 from eventflow.client.scope import locate_run
 from eventflow.client.task import Task
 from eventflow.context import world
 from eventflow.errors import NotFound
+from eventflow.store.attempts import attempts_of
 from eventflow.store.runs import read_run
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Step(Named):
 
     def tasks(self) -> Iterator[Task]:
         """Its tasks that have ended, in the order of their ids."""
-        for key in attempts_of(self._place, self.id):
+        for key in attempts_of(world().store, self._place, self.id):
             yield Task.at(self._place, key)
 
     @property

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from eventflow.client.artifacts import Artifacts, DataArtifact, TaskData, record_of
-from eventflow.client.attempts import attempt_of
 from eventflow.client.named import Named
 from eventflow.client.scope import locate_run
 from eventflow.context import world
 from eventflow.errors import ObjectMissing
+from eventflow.store.attempts import attempt_of
 from eventflow.store.runs import read_end
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class Task(Named):
         """
         place, (step, task) = locate_run(pathspec, below=2)
         super().__init__(place, step, task)
-        self._key = attempt_of(place, step, task)
+        self._key = attempt_of(world().store, place, step, task)
 
     @classmethod
     def at(cls, place: RunPlace, key: TaskKey) -> Task:

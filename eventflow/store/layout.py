@@ -32,8 +32,12 @@ __all__ = [
     "index_key",
     "lineage_key",
     "lineage_prefix",
+    "lineage_topic_prefix",
     "probe_key",
     "run_id_of_index_key",
+    "run_of_downstream_key",
+    "run_of_lineage_key",
+    "topic_id_of_lineage_key",
 ]
 
 OFFSETS_PER_BLOCK = 1000
@@ -139,6 +143,29 @@ def lineage_prefix(origin: Offset) -> str:
 def lineage_key(origin: Offset, namespace: str, flow: str, run_id: str) -> str:
     """The entry of a run in the block of `origin`; its body has the offsets in that block."""
     return f"{lineage_prefix(origin)}{run_id}~{namespace.replace('/', '~')}~{flow}"
+
+
+def run_of_lineage_key(key: str) -> RunPlace:
+    """The run of such an entry."""
+    run_id, project, branch, flow = key.rpartition("/")[2].split("~")
+    return RunPlace(f"{project}/{branch}", flow, run_id)
+
+
+def run_of_downstream_key(key: str) -> RunPlace:
+    """The run that a downstream key of another names."""
+    namespace, flow, run_id = key.split("/")[-3:]
+    return RunPlace(namespace.replace("~", "/"), flow, run_id)
+
+
+def lineage_topic_prefix(topic: str) -> str:
+    """What the folders of all topics of that name, one after the other, begin with."""
+    return f"lineage/{topic}."
+
+
+def topic_id_of_lineage_key(key: str, topic: str) -> str:
+    """The id in such a key, or folder; an id has no dot, so that one with a dot is of another
+    topic, whose name goes on."""
+    return key.removeprefix(lineage_topic_prefix(topic)).partition("/")[0]
 
 
 def probe_key(token: str) -> str:

@@ -1,0 +1,86 @@
+"""eventflow: flows that start each other by events, traced down to the offset.
+
+The public names, each imported when it is first used, so that `import eventflow` costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from eventflow.authoring.current import current
+    from eventflow.authoring.event import Event
+    from eventflow.authoring.flow_spec import FlowSpec
+    from eventflow.authoring.parameter import JSONType, Parameter
+    from eventflow.authoring.project import project
+    from eventflow.authoring.step import step
+    from eventflow.authoring.trigger_declarations import (
+        namespaced_event_name,
+        schedule,
+        trigger,
+        trigger_on_finish,
+    )
+    from eventflow.client.artifacts import DataArtifact
+    from eventflow.client.flow import Flow
+    from eventflow.client.run import Run
+    from eventflow.client.scope import default_namespace, get_namespace, namespace
+    from eventflow.client.step import Step
+    from eventflow.client.task import Task
+
+__all__ = [
+    "DataArtifact",
+    "Event",
+    "Flow",
+    "FlowSpec",
+    "JSONType",
+    "Parameter",
+    "Run",
+    "Step",
+    "Task",
+    "current",
+    "default_namespace",
+    "get_namespace",
+    "namespace",
+    "namespaced_event_name",
+    "project",
+    "schedule",
+    "step",
+    "trigger",
+    "trigger_on_finish",
+]
+
+_HOMES = {
+    "DataArtifact": "client.artifacts",
+    "Event": "authoring.event",
+    "Flow": "client.flow",
+    "FlowSpec": "authoring.flow_spec",
+    "JSONType": "authoring.parameter",
+    "Parameter": "authoring.parameter",
+    "Run": "client.run",
+    "Step": "client.step",
+    "Task": "client.task",
+    "current": "authoring.current",
+    "default_namespace": "client.scope",
+    "get_namespace": "client.scope",
+    "namespace": "client.scope",
+    "namespaced_event_name": "authoring.trigger_declarations",
+    "project": "authoring.project",
+    "schedule": "authoring.trigger_declarations",
+    "step": "authoring.step",
+    "trigger": "authoring.trigger_declarations",
+    "trigger_on_finish": "authoring.trigger_declarations",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """The public name, from its home (PEP 562)."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
