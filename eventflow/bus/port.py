@@ -34,6 +34,7 @@ class Bus(Protocol):
         """Check that the topics are as they have to be; make the missing ones when `create`.
 
         Returns the names of the topics that were made. Never changes or deletes an existing one.
+        A longer retention or a larger limit than asked for is fine.
 
         Raises:
             TopicMismatch: a topic is missing (and not `create`) or differs; the message lists

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from confluent_kafka.admin import AdminClient
 
 from eventflow.bus.reading import read_to_end
 from eventflow.effects import SystemIds
@@ -53,6 +57,16 @@ class Backend:
                 transaction=timedelta(seconds=60),
             )
         )
+
+    def delete_topic(self, name: str) -> None:
+        """What no port offers: an operator does it."""
+        if self.kind == "sqlite":
+            with closing(sqlite3.connect(Path(self.address) / "bus.db")) as file, file:
+                file.execute("DELETE FROM topics WHERE name = ?", (name,))
+                file.execute("DELETE FROM partitions WHERE topic = ?", (name,))
+            return
+        admin = AdminClient({"bootstrap.servers": self.address})
+        admin.delete_topics([name])[name].result(20)
 
     def to_json(self) -> str:
         """For a child process."""

@@ -95,10 +95,11 @@ def test_writers_of_different_ids_do_not_meet(bus: Bus, connect: Connect) -> Non
 def test_a_transaction_begun_before_the_partition_moved_is_refused(connect: Connect) -> None:
     bus, other = connect(LONG_SESSION), connect(LONG_SESSION)
     topic, target, group = make_topic(bus, 2), make_topic(bus, 2), unique("group")
-    first, second = Member(bus, group, [topic]), Member(other, group, [topic])
+    first = Member(bus, group, [topic])
     until(owns(first, 0, 1), first)
     begun = {n: open_transaction(a, target, "old") for n, a in first.owned.items()}
 
+    second = Member(other, group, [topic])
     until(lambda: len(first.owned) == len(second.owned) == 1, first, second)
     (moved,) = second.owned
     with pytest.raises(Fenced):

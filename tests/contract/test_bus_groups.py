@@ -44,9 +44,10 @@ def test_a_lone_member_owns_every_partition(bus: Bus) -> None:
 def test_two_members_share_and_never_own_the_same_at_once(connect: Connect) -> None:
     bus, other = connect(LONG_SESSION), connect(LONG_SESSION)
     topic, group = make_topic(bus, 4), unique("group")
-    first, second = Member(bus, group, [topic]), Member(other, group, [topic])
-    doubly_owned: list[set[int]] = []
+    first = Member(bus, group, [topic])
     until(owns(first, 0, 1, 2, 3), first)
+    second = Member(other, group, [topic])
+    doubly_owned: list[set[int]] = []
 
     def shared() -> bool:
         doubly_owned.append(_live(first) & _live(second))
@@ -108,10 +109,11 @@ def test_a_partition_is_owned_over_all_topics(connect: Connect) -> None:
 def test_what_moves_is_reported_lost_and_is_dead(connect: Connect) -> None:
     bus, other = connect(LONG_SESSION), connect(LONG_SESSION)
     topic, group = make_topic(bus, 2), unique("group")
-    first, second = Member(bus, group, [topic]), Member(other, group, [topic])
+    first = Member(bus, group, [topic])
     until(owns(first, 0, 1), first)
     before = dict(first.owned)
 
+    second = Member(other, group, [topic])
     until(lambda: len(first.owned) == len(second.owned) == 1, first, second)
 
     (moved,) = second.owned
@@ -156,9 +158,10 @@ def test_a_member_that_stopped_polling_comes_back_and_gets_its_share(
     bus: Bus, connect: Connect
 ) -> None:
     topic, group = make_topic(bus, 2), unique("group")
-    first, second = Member(bus, group, [topic]), Member(connect(), group, [topic])
+    first = Member(bus, group, [topic])
     until(owns(first, 0, 1), first)
     before = list(first.owned.values())
+    second = Member(connect(), group, [topic])
     until(owns(second, 0, 1), second)
 
     until(lambda: len(first.owned) == len(second.owned) == 1, first, second)

@@ -119,6 +119,32 @@ def test_every_difference_is_listed_at_once(bus: Bus) -> None:
     assert all(text in str(refused.value) for text in (first.name, second.name, "7", "234567"))
 
 
+def test_a_topic_with_more_room_than_asked_for_is_fine(bus: Bus) -> None:
+    wanted = spec(2)
+    bus.ensure([wanted], create=True)
+    less = replace(wanted, retention=timedelta(hours=7), max_record_bytes=50_000)
+
+    assert list(bus.ensure([less], create=False)) == []
+
+
+def test_a_topic_made_again_has_another_id_and_starts_empty(
+    backend: Backend, connect: Callable[[], Bus]
+) -> None:
+    wanted, before = spec(), connect()
+    before.ensure([wanted], create=True)
+    before.publish([record(wanted.name, "of the former")])
+    former = before.topic(wanted.name).topic_id
+    backend.delete_topic(wanted.name)
+
+    after = connect()
+    eventually(lambda: after.ensure([wanted], create=True))
+    after.publish([record(wanted.name, "of the new one")])
+
+    assert after.topic(wanted.name).topic_id != former
+    assert before.topic(wanted.name).topic_id != former
+    assert committed(after, wanted.name) == ["of the new one"]
+
+
 def test_a_topic_id_tells_two_topics_apart(bus: Bus) -> None:
     first, second = make_topic(bus), make_topic(bus)
 

@@ -151,15 +151,18 @@ def _refuse_differences(
 
 
 def _differences(wanted: TopicSpec, found: TopicSpec) -> list[str]:
-    pairs = (
-        ("partitions", found.partitions, wanted.partitions),
-        ("cleanup", found.cleanup, wanted.cleanup),
-        ("retention", found.retention or "for ever", wanted.retention or "for ever"),
-        ("max_record_bytes", found.max_record_bytes, wanted.max_record_bytes),
+    """More room than asked for does no harm."""
+    kept, limit = found.retention, found.max_record_bytes
+    keeps_enough = kept is None or (wanted.retention is not None and kept >= wanted.retention)
+    claims = (
+        ("partitions", found.partitions, wanted.partitions, found.partitions == wanted.partitions),
+        ("cleanup", found.cleanup, wanted.cleanup, found.cleanup == wanted.cleanup),
+        ("retention", kept, wanted.retention or "for ever", keeps_enough),
+        ("max_record_bytes", limit, wanted.max_record_bytes, limit >= wanted.max_record_bytes),
     )
     return [
         f"{wanted.name}: {what} is {is_} and has to be {must}; a topic cannot be changed in place:"
         " set it back, or use a new EVENTFLOW_TOPIC_PREFIX or EVENTFLOW_HOME."
-        for what, is_, must in pairs
-        if is_ != must
+        for what, is_, must, is_fine in claims
+        if not is_fine
     ]
