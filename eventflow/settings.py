@@ -12,7 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, Field, field_validator
+from pydantic import BaseModel, BeforeValidator, Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from eventflow.errors import InvalidSettings
@@ -46,7 +46,16 @@ _PROTOCOL_KEYS = frozenset(
     }
 )
 
-Seconds = Annotated[timedelta, Field(gt=timedelta())]
+
+def _plain_seconds(value: Any) -> Any:
+    """A number, also as text, is seconds; the rest is for pydantic (ISO 8601: PT1M30S)."""
+    try:
+        return timedelta(seconds=float(value))
+    except (TypeError, ValueError):
+        return value
+
+
+Seconds = Annotated[timedelta, BeforeValidator(_plain_seconds), Field(gt=timedelta())]
 
 
 class KafkaSettings(BaseModel):
