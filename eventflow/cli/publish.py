@@ -23,6 +23,7 @@ __all__ = ["command"]
 @as_json_option
 def command(
     name: str,
+    *,
     project: str | None,
     branch: str | None,
     fields: tuple[str, ...],
