@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from eventflow import context
 from eventflow.authoring.inputs import Inputs
 from eventflow.authoring.members import class_attribute, constants_of, is_constant, parameters_of
+from eventflow.authoring.parameter import Parameter
 from eventflow.authoring.step import is_step
 from eventflow.errors import ArtifactMissing, ArtifactReadOnly, FlowProblem, InvalidFlow
 from eventflow.model.graph import END
@@ -187,6 +188,8 @@ class FlowSpec:
         return None
 
     def _missing(self, name: str, names: Sequence[str]) -> str:
+        if isinstance(class_attribute(type(self), name), Parameter):
+            return f"Parameter {name!r} has no value outside of a run."
         if self._binding.inputs is not None:
             where = f"A join takes artifacts from its inputs: inputs.<step>.{name}."
         else:

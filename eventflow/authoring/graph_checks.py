@@ -128,7 +128,11 @@ class _Graph:
 
 
 class _Splits:
-    """Walks the steps in order, and keeps which branches are open at each."""
+    """Walks the steps in order, and keeps which branches are open at each.
+
+    Without cycles and dead ends every branch comes to `end`; so when every join takes all
+    branches of one split, no branch is left open there.
+    """
 
     def __init__(self, graph: _Graph, reached: frozenset[str]) -> None:
         self._graph = graph
@@ -147,9 +151,6 @@ class _Splits:
                     yield _at(self._graph.steps[name], mistake)
                     return  # what is open behind a wrong join is anybody's guess
                 self._open[name] = edges[0][:-1]
-        if END in self._reached and self._open[END]:
-            split, _ = self._open[END][-1]
-            yield self._unjoined(split)
 
     def _along(self, parent: str, name: str) -> _Branches:
         """The branches open on the edge from `parent` to `name`."""
@@ -174,14 +175,6 @@ class _Splits:
             f"Step {name!r} joins only some branches of the split in {split!r}: lead"
             f" {_listed(missing)} to it as well; all branches of a split are joined in one step."
         )
-
-    def _unjoined(self, split: str) -> FlowProblem:
-        step = self._graph.steps[split]
-        message = (
-            f"The branches that step {split!r} opens ({_listed(self._graph.edges[split])}) are not"
-            " joined before 'end': lead all of them to one step def join(self, inputs)."
-        )
-        return FlowProblem(message, step.file, step.next_calls[0].line)
 
 
 def _listed(names: Sequence[str]) -> str:

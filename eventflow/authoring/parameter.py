@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, overload
 
-from eventflow.errors import ArtifactMissing, ArtifactReadOnly
+from eventflow.errors import ArtifactReadOnly
 from eventflow.model.deployment import ParameterType
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class Parameter:
             return self
         values = flow._binding.parameters
         if self.name not in values:
-            raise ArtifactMissing(f"Parameter {self.name!r} has no value outside of a run.")
+            raise AttributeError(self.name)  # FlowSpec.__getattr__ says more
         return values[self.name]
 
     def __set__(self, flow: FlowSpec, value: object) -> None:
