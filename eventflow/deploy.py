@@ -14,8 +14,12 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from eventflow.authoring.graph import graph_of
+from eventflow.authoring.parameters import parameter_specs
+from eventflow.authoring.triggers import compile_trigger
 from eventflow.bus.reading import read_to_end
 from eventflow.errors import Ambiguous, DeployFenced, Fenced, NotFound
+from eventflow.execution.code import package, store_package
 from eventflow.model.decision import Decision, Verdict
 from eventflow.model.deployment import Activation, Deployment
 from eventflow.model.log import TopicPartition, partition_of
@@ -26,7 +30,9 @@ from eventflow.model.state import ActiveVersion
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from datetime import datetime
+    from pathlib import Path
 
+    from eventflow.authoring.deploy_context import DeployContext
     from eventflow.bus.port import Writer
     from eventflow.context import World
     from eventflow.model.deployment import CodePackage, ParameterSpec
@@ -39,6 +45,7 @@ __all__ = [
     "NewVersion",
     "delete",
     "deploy",
+    "evaluate",
     "find_version",
     "sources",
     "versions",
@@ -53,7 +60,7 @@ _ECHOES = (Verdict.ACTIVATED, Verdict.DELETED)
 
 @dataclass(frozen=True, slots=True)
 class NewVersion:
-    """What is to be deployed, evaluated by the deploying process; its package is in the store."""
+    """What is to be deployed, evaluated by the deploying process."""
 
     namespace: Namespace
     graph: FlowGraph
@@ -75,12 +82,44 @@ class Deployed:
     is_in_force: bool
 
 
-def deploy(world: World, new: NewVersion, *, echo: timedelta = _ECHO) -> Deployed:
+def evaluate(
+    world: World,
+    flow_class: type,
+    file: Path,
+    context: DeployContext,
+    suffixes: Sequence[str] = (),
+) -> tuple[NewVersion, bytes]:
+    """What deploying a flow class would make live, and its code package; nothing is written.
+
+    Functions in the flow's declarations are asked here, in the deploying process, and nowhere
+    else. `context.namespace` is where the flow will live.
+
+    Raises:
+        InvalidFlow, InvalidTrigger, InvalidParameter: the flow cannot be deployed.
+    """
+    parameters = parameter_specs(flow_class, context)
+    archive, code = package(file, suffixes, leave_out=[world.settings.folder])
+    new = NewVersion(
+        namespace=Namespace.parse(context.namespace or ""),
+        graph=graph_of(flow_class),
+        parameters=parameters,
+        trigger=compile_trigger(flow_class, parameters, context),
+        code=code,
+        deployed_by=context.user_name,
+    )
+    return new, archive
+
+
+def deploy(world: World, new: NewVersion, archive: bytes, *, echo: timedelta = _ECHO) -> Deployed:
     """Make a version live; the next number after the highest that stands.
+
+    On return its marks are durable. The echo of the trigger service is waited for up to `echo`.
 
     Raises:
         DeployFenced: another deploy of the flow took over; nothing was changed.
     """
+    store_package(world.store, new.namespace.project, archive, new.code)
+    world.effects.faults.reach("deploy.package-stored")
 
     def write(number: int) -> Sequence[Deployment | Activation]:
         now = world.effects.clock.now()

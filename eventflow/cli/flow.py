@@ -146,29 +146,29 @@ def _indented(text: str) -> str:
 def deploy(target: _Target, dry_run: bool, package_suffixes: str, as_json: bool) -> None:
     """Make this version live: from its mark on, events start it."""
     from eventflow import deploy as deploying
-    from eventflow.authoring.triggers import compile_trigger
     from eventflow.cli.deployments import trigger_text
-    from eventflow.execution.code import package, store_package
 
     _check(target, is_deploy=True)
-    namespace = target.namespace(is_deploy=True)
-    graph, parameters = graph_of(target.flow_class), target.parameters(namespace)
-    trigger = compile_trigger(target.flow_class, parameters, target.context(namespace))
     suffixes = tuple(each for each in package_suffixes.split(",") if each)
-    archive, code = package(target.file, suffixes, leave_out=[target.world.settings.folder])
+    new, archive = deploying.evaluate(
+        target.world,
+        target.flow_class,
+        target.file,
+        target.context(target.namespace(is_deploy=True)),
+        suffixes,
+    )
+    trigger = trigger_text(new.trigger) or "none: it is started by hand"
     if dry_run:
-        said = {"flow": graph.flow, "namespace": str(namespace), "code": code.digest}
-        print_values({**said, "trigger": trigger_text(trigger)}, as_json=as_json)
+        said = {"flow": new.graph.flow, "namespace": str(new.namespace), "code": new.code.digest}
+        print_values({**said, "trigger": trigger}, as_json=as_json)
         return
-    store_package(target.world.store, namespace.project, archive, code)
-    new = deploying.NewVersion(namespace, graph, parameters, trigger, code, target.user)
-    deployed = deploying.deploy(target.world, new)
+    deployed = deploying.deploy(target.world, new, archive)
     print_values(
         {
             "flow": deployed.flow,
             "namespace": deployed.namespace,
             "version": deployed.version,
-            "trigger": trigger_text(trigger) or "none: it is started by hand",
+            "trigger": trigger,
             "from_offsets": [str(mark) for mark in deployed.marks],
             "in_force": deployed.is_in_force,
         },

@@ -1,0 +1,1 @@
+"""Flows that the tests of this folder deploy."""
