@@ -258,25 +258,27 @@ def test_a_store_says_where_it_is(place: StorePlace, store: Store) -> None:
     assert not store.url.endswith("/")
 
 
-def _put_in_child(store: Store, results: multiprocessing.SimpleQueue[bytes]) -> None:
-    store.put_all((f"child/{number}", b"child") for number in range(20))
-    results.put(store.get("parent/0"))
+def _use_in_child(store: Store, results: multiprocessing.SimpleQueue[int]) -> None:
+    store.put_all((f"child/{number}", b"child") for number in range(40))
+    results.put(sum(store.get(f"parent/{number}") == b"%d" % number for number in range(200)))
 
 
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 @pytest.mark.parametrize("is_used", [False, True])
-def test_a_store_can_be_used_by_a_forked_child(
+def test_a_store_can_be_used_by_a_forked_child_and_its_parent_at_once(
     store: Store, place: StorePlace, is_used: bool
 ) -> None:
-    user = store if is_used else place.open()
-    user.put_all((f"parent/{number}", b"parent") for number in range(20))
+    (store if is_used else place.open()).put_all((f"parent/{n}", b"%d" % n) for n in range(200))
     fork = multiprocessing.get_context("fork")
     results = fork.SimpleQueue()
+    child = fork.Process(target=_use_in_child, args=[store, results], daemon=True)
 
-    child = fork.Process(target=_put_in_child, args=[store, results])
     child.start()
+    read_here = [store.get(f"parent/{number}") for number in range(200)]
     child.join(60)
+    child.kill()
 
     assert child.exitcode == 0
-    assert results.get() == b"parent"
-    assert [store.get(f"child/{number}") for number in range(20)] == [b"child"] * 20
+    assert results.get() == 200
+    assert read_here == [b"%d" % number for number in range(200)]
+    assert [store.get(f"child/{number}") for number in range(40)] == [b"child"] * 40

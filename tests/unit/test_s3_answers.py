@@ -27,7 +27,10 @@ OK = (200, "")
 
 @dataclass
 class Script:
-    """Answers one after the other, the last one for ever. `requests` are those that came."""
+    """Answers one after the other, the last one for ever: a status, and a body or an error code.
+
+    `requests` are the methods of those that came.
+    """
 
     answers: list[tuple[int, str]] = field(default_factory=lambda: [OK])
     requests: list[str] = field(default_factory=list)
@@ -42,8 +45,9 @@ def _handler(script: Script) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def _answer(self) -> None:
             self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            status, code = script.take(self.command)
-            body = f"<Error><Code>{code}</Code><Message>why</Message></Error>" if code else ""
+            status, body = script.take(self.command)
+            if body and not body.startswith("<"):
+                body = f"<Error><Code>{body}</Code><Message>why</Message></Error>"
             self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -139,3 +143,29 @@ def test_a_refused_delete_of_one_of_many_is_an_error(script: Script, store: Stor
 
     with pytest.raises(StoreForbidden):
         store.delete(["a", "b"])
+
+
+LISTING = """<ListBucketResult>
+  <Contents><Key>x/a/</Key><Size>0</Size><LastModified>2026-01-02T03:04:05Z</LastModified></Contents>
+  <Contents><Key>x/a/b</Key><Size>1</Size><LastModified>2026-01-02T03:04:05Z</LastModified></Contents>
+  <Contents><Key>x/a/d</Key><Size>1</Size><LastModified>2026-01-02T03:04:05Z</LastModified></Contents>
+  <CommonPrefixes><Prefix>x/a/a/</Prefix></CommonPrefixes>
+  <CommonPrefixes><Prefix>x/a/c/</Prefix></CommonPrefixes>
+  <IsTruncated>false</IsTruncated>
+</ListBucketResult>"""
+
+
+def listed_after(script: Script, after: str) -> list[str]:
+    script.answers = [(200, LISTING)]
+    settings = StoreSettings(url="s3://bucket/x", endpoint_url=script.endpoint_url, region="r-1")
+    return [each.key for each in S3Store(settings).list("a/", folders=True, after=after)]
+
+
+def test_objects_and_folders_of_an_answer_are_listed_in_one_order(script: Script) -> None:
+    # Nor is the empty object listed with which consoles show a folder.
+    assert listed_after(script, "") == ["a/a/", "a/b", "a/c/", "a/d"]
+
+
+def test_what_a_server_repeats_of_the_page_before_is_left_out(script: Script) -> None:
+    assert listed_after(script, "a/a/x") == ["a/b", "a/c/", "a/d"]
+    assert listed_after(script, "a/c/") == ["a/d"]
