@@ -10,7 +10,7 @@ from eventflow.model.completion import Outcome
 from eventflow.model.graph import FlowGraph, StepKind, StepNode
 from eventflow.model.offset import Offset
 from eventflow.model.run import Cause, RunRequest, run_id_of
-from eventflow.model.task import RunEnd, TaskKey
+from eventflow.model.task import RunEnd, RunPlan, TaskKey, TaskPlan
 from eventflow.model.trigger import Source
 from eventflow.store.artifacts import TaskRecord, save_values, write_task
 from eventflow.store.layout import RunPlace
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from eventflow.context import World
 
-__all__ = ["AT", "History", "SetClock", "event", "event_offset"]
+__all__ = ["AT", "History", "SetClock", "event", "event_offset", "plan"]
 
 AT = datetime(2026, 1, 31, 6, tzinfo=UTC)
 _TOPIC, _TOPIC_ID = "eventflow.events", "topicid1"
@@ -60,6 +60,24 @@ def event(name: str, offset: int, payload: bytes = b"{}", by: RunRequest | None 
         flow=by.flow if by else "",
         run_id=by.run_id if by else None,
     )
+
+
+def plan(
+    namespace: str, *, attempt: int = 0, epoch: int = 1, version: int = 1, **request: Any
+) -> TaskPlan:
+    """The step `train` of a run of `Train`, about to begin."""
+    values: dict[str, Any] = {
+        "parameters": {},
+        "causes": (),
+        "causes_digest": None,
+        "roots": (),
+        "hops": 0,
+        **request,
+    }
+    run_id = run_id_of(namespace, "Train", [event_offset(1)])
+    run = RunRequest(run_id, namespace, "Train", version, requested_at=AT, **values)
+    whole = RunPlan(run, _graph("Train"), "/", "flow.py", epoch)
+    return TaskPlan(whole, TaskKey(epoch, "train", "0", attempt), ())
 
 
 @dataclass
