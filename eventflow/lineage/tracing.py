@@ -133,11 +133,13 @@ class _Downward:
 
     def _run(self, run: RunTrace, depth: int) -> Node:
         node = _run_node(run)
-        if run.place in self._seen or depth <= 0:
-            return replace(node, has_more=self._traces.leads_on(run.place))
+        if run.place in self._seen:
+            return replace(node, has_more=True)
         self._seen.add(run.place)
         records = self._traces.tasks(run)
-        results = _results(run.place, records)
+        results = tuple(_results(run.place, records))
+        if depth <= 0:
+            return replace(node, children=results, has_more=self._traces.leads_on(run.place))
         published = [offset for record in records for offset in record.published]
         return replace(node, children=(*results, *self._led_to(run, published, depth - 1)))
 

@@ -1,0 +1,76 @@
+"""`import eventflow`: exactly the public names, each when it is first used, at no cost."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import eventflow
+
+HEAVY = ("boto3", "botocore", "confluent_kafka", "fastavro", "numpy", "pydantic", "rich")
+# The machine that runs this may be busy, so the fastest of several starts counts.
+TRIES = 5
+LIMIT_S = 0.150
+
+NAMES = {
+    *("FlowSpec", "step", "Parameter", "JSONType", "current", "trigger", "trigger_on_finish"),
+    *("project", "schedule", "namespaced_event_name", "Event", "Flow", "Run", "Step", "Task"),
+    *("DataArtifact", "namespace", "get_namespace", "default_namespace"),
+}
+
+
+def test_the_public_names_are_these_and_each_is_there() -> None:
+    assert set(eventflow.__all__) == NAMES
+    assert all(getattr(eventflow, name) is not None for name in NAMES)
+    assert set(dir(eventflow)) >= NAMES
+
+
+def test_a_type_checker_sees_what_the_program_gets() -> None:
+    tree = ast.parse(Path(eventflow.__file__).read_text())
+    (guarded,) = [node for node in tree.body if isinstance(node, ast.If)]
+    seen = {
+        alias.name: node.module
+        for node in guarded.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+
+    assert set(seen) == NAMES
+    assert seen == {name: f"eventflow.{home}" for name, home in eventflow._HOMES.items()}
+
+
+@pytest.mark.parametrize("name", ["foreach", "Runner", "retry", "IncludeFile", "nothing"])
+def test_a_name_that_is_not_there_is_an_attribute_error(name: str) -> None:
+    with pytest.raises(AttributeError, match=f"'eventflow' has no attribute '{name}'"):
+        getattr(eventflow, name)
+
+
+def test_importing_eventflow_is_quick_and_imports_no_heavy_package() -> None:
+    code = (
+        "import sys, time; at = time.perf_counter(); import eventflow;"
+        "print(time.perf_counter() - at, *sys.modules)"
+    )
+    seconds = []
+    for _ in range(TRIES):
+        out = subprocess.run(
+            [sys.executable, "-c", code], check=True, capture_output=True, text=True
+        ).stdout.split()
+        seconds.append(float(out[0]))
+        assert set(HEAVY).isdisjoint(out[1:])
+
+    assert min(seconds) <= LIMIT_S
+
+
+def test_writing_a_flow_imports_no_heavy_package() -> None:
+    code = (
+        "import sys; from eventflow import FlowSpec, Parameter, project, step, trigger;"
+        "print(*sys.modules)"
+    )
+
+    out = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+
+    assert set(HEAVY).isdisjoint(out.stdout.split())
