@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from eventflow.codec.codec import Codec
-
     from eventflow.bus.port import Bus
     from eventflow.bus.schema_topic import SchemaLookup
+    from eventflow.codec.codec import Codec
     from eventflow.effects import Effects
     from eventflow.model.topics import Topics
     from eventflow.settings import Settings

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from eventflow.bus.schema_topic import SchemaLookup
-
     from eventflow.bus.port import Bus
+    from eventflow.bus.schema_topic import SchemaLookup
     from eventflow.codec.codec import Codec
     from eventflow.effects import Effects
     from eventflow.model.topics import Topics

@@ -13,9 +13,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from eventflow.execution.code import unpack
-from eventflow.execution.driver import RunDriver
-
 from eventflow.errors import (
     AuthorError,
     BucketMissing,
@@ -23,6 +20,8 @@ from eventflow.errors import (
     StoreForbidden,
     StoreUnreachable,
 )
+from eventflow.execution.code import unpack
+from eventflow.execution.driver import RunDriver
 from eventflow.model.completion import Outcome
 from eventflow.model.run import Working
 from eventflow.model.task import RunEnd, RunPlan

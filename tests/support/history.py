@@ -153,7 +153,7 @@ class History:
     objects: Objects
 
     def started_by(self, flow: str) -> Counter[str]:
-        """Offset (`topic/partition/offset`) of each cause → how many runs of `flow` it requested."""
+        """Offset (`topic/partition/offset`) of each cause → how many runs of `flow` it began."""
         return Counter(
             _place(cause["origin"])
             for request in self.requests(flow)
