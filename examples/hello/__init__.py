@@ -1,0 +1,1 @@
+"""Two small flows: steps in a line, and branches that are joined."""
