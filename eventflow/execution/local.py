@@ -90,16 +90,18 @@ class LocalExecutor:
             self._template((run.code_root, run.code_file))
 
     def start(self, task: TaskPlan) -> None:
-        code = (task.run.code_root, task.run.code_file)
         number = self._next_number()
+        code = (task.run.code_root, task.run.code_file)
         attempt = _Attempt(task, code, self._folder / str(number))
-        self._running[number] = attempt
         try:
-            attempt.folder.mkdir()
+            # Before the attempt is noted: a template that is found dead here is not its end.
             template = self._template(code)
+            attempt.folder.mkdir()
         except OSError as error:
+            self._running[number] = attempt
             self._end(number, Report(Outcome.FAILED, (), f"it cannot be started: {error}"))
             return
+        self._running[number] = attempt
         template.start(
             Start(
                 number=number,

@@ -31,6 +31,7 @@ from eventflow.errors import EventflowError
 from eventflow.execution.channel import Channel
 from eventflow.execution.loading import load, survives_fork
 from eventflow.execution.messages import Begin, Report, Start, pack
+from eventflow.execution.output import flush_streams
 from eventflow.execution.process_tree import (
     adopt_orphans,
     children,
@@ -190,22 +191,27 @@ class _Template:
 
     def _launch(self, start: Start, *, is_unwanted: bool = False) -> None:
         ours, theirs = socket.socketpair()
+        reports = Channel(ours)
         with theirs:
             try:
-                pid = self._fork(start, theirs) if self._forks else self._spawn(start, theirs)
+                pid = (
+                    self._fork(start, reports, theirs)
+                    if self._forks
+                    else self._spawn(start, theirs)
+                )
             except OSError as error:
-                ours.close()
+                reports.close()
                 self._tell(start, Report(Outcome.FAILED, (), f"it cannot be started: {error}"))
                 return
-        child = _Child(start, pid, Channel(ours), self._forks, None, is_unwanted=is_unwanted)
         limit = _BURIAL if start.post_mortem else None
-        child.deadline = _from_now(_FIRST_WORD if child.is_forked else limit)
-        self._children[pid] = child
-        self._selector.register(child.reports, selectors.EVENT_READ)
+        deadline = _from_now(_FIRST_WORD if self._forks else limit)
+        self._children[pid] = _Child(
+            start, pid, reports, self._forks, deadline, is_unwanted=is_unwanted
+        )
+        self._selector.register(reports, selectors.EVENT_READ)
 
-    def _fork(self, start: Start, report: socket.socket) -> int:
-        sys.stdout.flush()
-        sys.stderr.flush()
+    def _fork(self, start: Start, reports: Channel, report: socket.socket) -> int:
+        flush_streams()
         signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED)
         pid = -1
         try:
@@ -214,8 +220,12 @@ class _Template:
             if pid != 0:
                 signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)
         if pid == 0:
-            self._let_go()
-            live(start, self._pid, report, lambda: (self._loaded, self._world))
+            try:
+                reports.close()
+                self._let_go()
+                live(start, self._pid, report, lambda: (self._loaded, self._world))
+            finally:
+                os._exit(1)  # a fork must never go on as a second template
         return pid
 
     def _let_go(self) -> None:
