@@ -191,12 +191,13 @@ class History:
         assert not letters, letters
 
     def check_order(self) -> None:
-        """The decisions of a deployment follow the log of each partition that they are about."""
+        """In a partition of `decisions`, those of a deployment follow the log of each partition
+        that they are about. (The marks of one version are decided in several partitions.)"""
         last: dict[tuple[Any, ...], int] = {}
         for entry in self.log.read("decisions"):
             value, origin = entry.value, entry.value["origin"]
             deployment = (value["namespace"], value["flow"])
-            key = (*deployment, origin["topic_id"], origin["partition"])
+            key = (entry.partition, *deployment, origin["topic_id"], origin["partition"])
             assert last.get(key, -1) < origin["offset"], f"out of order: {value}"
             last[key] = origin["offset"]
 
