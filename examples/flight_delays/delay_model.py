@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas  # noqa: F401  pyarrow would import it in every task; here it is warm once for all
 import pyarrow as pa
 import pyarrow.compute as pc
 

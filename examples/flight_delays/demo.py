@@ -45,14 +45,16 @@ def main() -> None:
     except DemoFailed as failed:
         console.print(f"[bold red]The demo failed:[/] {failed}")
         sys.exit(1)
-    console.print(f"\n[dim]Look around: export EVENTFLOW_HOME={stage.home}; eventflow runs[/]")
+    console.print(f"\nIt is all still there: EVENTFLOW_HOME={stage.home} eventflow runs")
 
 
 def play(stage: Stage, first: date, days: int) -> None:
     """The story, told on a stage where eventflow is up."""
-    bus = os.environ.get("EVENTFLOW_KAFKA__BOOTSTRAP_SERVERS") or "embedded"
-    store = os.environ.get("EVENTFLOW_STORE__URL") or stage.home / "store"
-    console.print(f"[bold]$ eventflow up[/]\n  bus {bus}, store {store}")
+    bus = os.environ.get("EVENTFLOW_KAFKA__BOOTSTRAP_SERVERS", "embedded")
+    store = os.environ.get("EVENTFLOW_STORE__URL", "local")
+    console.print(f"[bold]$ export EVENTFLOW_HOME={stage.home}[/]")
+    console.print(f"[bold]$ {'eventflow up':46}[/] [dim]bus {bus}, store {store}[/]")
+    console.print("[bold]$ cd examples/flight_delays[/]")
     deploy(stage)
     follow(stage, first, days)
     trace(stage, first + timedelta(days=days))

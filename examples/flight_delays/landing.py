@@ -50,7 +50,8 @@ def land(key: str, table: pa.Table) -> Landed:
 
 def read(*keys: str) -> pa.Table:
     """The rows of some files, one after another."""
-    return pa.concat_tables(pq.read_table(io.BytesIO(world().store.get(key))) for key in keys)
+    files = (pq.ParquetFile(io.BytesIO(world().store.get(key))) for key in keys)
+    return pa.concat_tables(file.read() for file in files)
 
 
 def landed_until(key: str) -> list[str]:
