@@ -139,7 +139,7 @@ def test_the_partitions_of_a_member_that_leaves_move_at_once(connect: Connect) -
     (left,) = second.owned.values()
 
     second.consumer.close()
-    until(owns(first, 0, 1), first, timeout=LONG_SESSION.total_seconds() / 2)
+    until(owns(first, 0, 1), first)
 
     assert not left.is_live
     with pytest.raises(Fenced):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ from eventflow.bus.reading import read_to_end
 from eventflow.bus.sqlite import SqliteBus
 from eventflow.effects import Effects
 from eventflow.model.log import Cleanup, NewRecord, TopicPartition, TopicSpec
+from tests.support.hand_clock import HandClock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,24 +25,6 @@ LOG = TopicSpec("log", 1, Cleanup.DELETE, timedelta(hours=1), 1_000_000)
 TABLE = TopicSpec("table", 1, Cleanup.COMPACT, None, 1_000_000)
 FOR_EVER = TopicSpec("for-ever", 1, Cleanup.DELETE, None, 1_000_000)
 NOW = timedelta()
-
-
-@dataclass
-class HandClock:
-    """Moves only when it is told to."""
-
-    wall: datetime = datetime(2026, 1, 1, tzinfo=UTC)
-    boot: timedelta = timedelta(hours=1)
-
-    def now(self) -> datetime:
-        return self.wall
-
-    def elapsed(self) -> timedelta:
-        return self.boot
-
-    def move(self, by: timedelta) -> None:
-        self.wall += by
-        self.boot += by
 
 
 @pytest.fixture
@@ -235,33 +217,3 @@ def test_keys_of_other_partitions_and_topics_do_not_supersede(
     for partition in (0, 1):
         (kept,) = read_to_end(bus, TopicPartition("other", partition))
         assert kept.value == b"%d" % partition
-
-
-# ── time ─────────────────────────────────────────────────────────────────────
-def test_the_append_time_stands_still_when_the_wall_clock_jumps_back(
-    bus: SqliteBus, clock: HandClock
-) -> None:
-    _publish(bus, "log", ("k", "before"))
-    clock.wall -= timedelta(hours=3)
-    _publish(bus, "log", ("k", "after"))
-    clock.wall += timedelta(hours=4)
-    _publish(bus, "log", ("k", "later"))
-
-    times = [record.appended_at for record in read_to_end(bus, TopicPartition("log", 0))]
-
-    noon = datetime(2026, 1, 1, tzinfo=UTC)
-    assert times == [noon, noon, noon + timedelta(hours=1)]
-
-
-def test_a_session_is_measured_by_the_clock_that_does_not_jump(
-    bus: SqliteBus, member: Consumer, clock: HandClock
-) -> None:
-    (assignment,) = member.poll(NOW).assigned
-    clock.wall += timedelta(days=1)
-    after_a_jump = assignment.is_live, member.poll(NOW).lost
-
-    clock.boot += timedelta(seconds=7)
-    after_a_pause = assignment.is_live, member.poll(NOW).lost
-
-    assert after_a_jump == (True, ())
-    assert after_a_pause == (False, (assignment,))

@@ -65,6 +65,7 @@ class SqliteAssignment:
         with self._engine.database.write() as connection:
             self._check_claim(connection)
             self._epoch = take_over(connection, self._transactional_id)
+        self._open = None
 
     def seek(self, topic: str, offset: int) -> None:
         self._require_live()
@@ -80,22 +81,24 @@ class SqliteAssignment:
 
     def begin(self) -> BufferedTransaction:
         self._require_live()
+        if self._epoch is None:
+            raise RuntimeError(f"Partition {self.partition} was not acquired.")
         if self._open is not None and self._open.is_open:
             raise RuntimeError(f"{self._transactional_id} has an open transaction already.")
         with self._engine.database.read() as connection:
-            self._check_epoch(connection)
-        self._open = BufferedTransaction(self._engine, self)
+            check_epoch(connection, self._transactional_id, self._epoch)
+        self._open = BufferedTransaction(self._engine, self, self._epoch)
         return self._open
 
     def lose(self) -> None:
         """It is somebody else's from now on."""
         self._is_lost = True
 
-    def check(self, connection: sqlite3.Connection) -> None:
+    def check(self, connection: sqlite3.Connection, epoch: int) -> None:
         """As of a guard: neither the partition nor the transactional id was taken over."""
         self._require_live()
         self._check_claim(connection)
-        self._check_epoch(connection)
+        check_epoch(connection, self._transactional_id, epoch)
 
     def consume(self, connection: sqlite3.Connection, consumed: Mapping[str, int]) -> None:
         """As of a guard."""
@@ -110,15 +113,10 @@ class SqliteAssignment:
 
     def _check_claim(self, connection: sqlite3.Connection) -> None:
         try:
-            check_claim(connection, self._claim, self._engine.boot_id, self._engine.boot_clock())
+            check_claim(connection, self._claim)
         except Fenced:
             self.lose()
             raise
-
-    def _check_epoch(self, connection: sqlite3.Connection) -> None:
-        if self._epoch is None:
-            raise RuntimeError(f"Partition {self.partition} was not acquired.")
-        check_epoch(connection, self._transactional_id, self._epoch)
 
     def _require_live(self) -> None:
         refuse_in_fork(self._pid)

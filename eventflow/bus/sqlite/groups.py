@@ -140,19 +140,17 @@ def share(members: Sequence[int], member: int, partitions: int) -> range:
     return range(start, start + size + (index < longer))
 
 
-def check_claim(connection: sqlite3.Connection, claim: Claim, boot_id: str, now: int) -> None:
-    """Make sure, inside a write, that the claim still stands and its owner's session too.
+def check_claim(connection: sqlite3.Connection, claim: Claim) -> None:
+    """Make sure, inside a write, that the claim still stands: nobody removes it before the end.
 
     Raises:
         Fenced: it does not.
     """
     row = connection.execute(
-        "SELECT 1 FROM claims JOIN members USING (consumer_group, member)"
-        " WHERE consumer_group = ? AND partition = ? AND generation = ?"
-        " AND boot_id = ? AND expires_at > ?",
-        (claim.group, claim.partition, claim.generation, boot_id, now),
+        "SELECT generation FROM claims WHERE consumer_group = ? AND partition = ?",
+        (claim.group, claim.partition),
     ).fetchone()
-    if row is None:
+    if row != (claim.generation,):
         raise Fenced(
             f"Partition {claim.partition} of group {claim.group} is not owned since generation"
             f" {claim.generation} any more; nothing was written."

@@ -35,8 +35,8 @@ __all__ = [
 class Guard(Protocol):
     """Whoever opens transactions."""
 
-    def check(self, connection: sqlite3.Connection) -> None:
-        """Make sure, inside a write, that the opener may still write.
+    def check(self, connection: sqlite3.Connection, epoch: int) -> None:
+        """Make sure, inside a write, that the opener may still write what it began in `epoch`.
 
         Raises:
             Fenced: it may not.
@@ -49,9 +49,10 @@ class Guard(Protocol):
 class BufferedTransaction:
     """Of the port. `commit` has its result when it returns."""
 
-    def __init__(self, engine: Engine, guard: Guard) -> None:
+    def __init__(self, engine: Engine, guard: Guard, epoch: int) -> None:
         self._engine = engine
         self._guard = guard
+        self._epoch = epoch
         self._records: list[Placed] = []
         self._is_open = True
 
@@ -82,7 +83,7 @@ class BufferedTransaction:
 
     def _apply(self, consumed: Mapping[str, int]) -> None:
         with self._engine.database.write() as connection:
-            self._guard.check(connection)
+            self._guard.check(connection, self._epoch)
             append(connection, self._records, self._engine.wall_clock(), gap=1)
             self._guard.consume(connection, consumed)
         self._engine.wakers.wake_all()
@@ -105,20 +106,20 @@ class SqliteWriter:
 
     def begin(self) -> BufferedTransaction:
         with self._engine.database.read() as connection:
-            self.check(connection)
+            self.check(connection, self._epoch)
         if self._open is not None and self._open.is_open:
             raise RuntimeError(f"{self._transactional_id} has an open transaction already.")
-        self._open = BufferedTransaction(self._engine, self)
+        self._open = BufferedTransaction(self._engine, self, self._epoch)
         return self._open
 
     def close(self) -> None:
         if self._open is not None:
             self._open.abort()
 
-    def check(self, connection: sqlite3.Connection) -> None:
+    def check(self, connection: sqlite3.Connection, epoch: int) -> None:
         """As of a guard."""
         refuse_in_fork(self._pid)
-        check_epoch(connection, self._transactional_id, self._epoch)
+        check_epoch(connection, self._transactional_id, epoch)
 
     def consume(
         self,
