@@ -1,6 +1,6 @@
 """A split and its join: two steps side by side, and one that takes the results of both.
 
-python branches.py run --text "the quick brown fox"
+Run it: `python branches.py run --text "the quick brown fox"`
 """
 
 from eventflow import FlowSpec, Parameter, step

@@ -1,6 +1,6 @@
 """The smallest flow: two steps, one after the other.
 
-python hello.py run --who Ann
+Run it: `python hello.py run --who Ann`
 """
 
 from eventflow import FlowSpec, Parameter, step

@@ -92,7 +92,7 @@ WRONG = {
         class F(FlowSpec):
             @step
             def start(self):
-                self.next(self.end(), "end", *self.x)  # ! not self.end()  # ! not 'end'  # ! not *self
+                self.next(self.end(), "end", *self.x)  # ! self.end()  # ! 'end'  # ! *self
             @step
             def end(self): ...
         """,
