@@ -124,7 +124,10 @@ class Settings(BaseSettings):
     """All of them."""
 
     model_config = SettingsConfigDict(
-        env_prefix="EVENTFLOW_", env_nested_delimiter="__", extra="ignore"
+        env_prefix="EVENTFLOW_",
+        env_nested_delimiter="__",
+        extra="ignore",
+        hide_input_in_errors=True,  # it may hold a password
     )
 
     home: Path | None = Field(None, description="the state folder; default: .eventflow upwards")
