@@ -28,7 +28,6 @@ from eventflow.store.runs import place_of
 from tests.support.stored import AT, event
 
 if TYPE_CHECKING:
-
     from eventflow.context import World
     from tests.support.stored import History, SetClock
 
