@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
+import structlog
+
 from eventflow.bus.deployment_log import DeploymentLog
 from eventflow.bus.schema_topic import SchemaLookup, publish_schemas
 from eventflow.codec.codec import Codec
@@ -49,6 +51,7 @@ def connect(settings: Settings | None = None, *, is_prepared: bool = False) -> W
     With `is_prepared`, topics and schemas are taken to be there: a task process of a runner,
     whose start has seen to it.
     """
+    _log_to_stderr()
     settings = settings or Settings.load()
     count = settings.partition_count
     return World(
@@ -207,3 +210,9 @@ def _prepared_bus(world: World) -> Bus:
 def _effects() -> Effects:
     fault = os.environ.get("EVENTFLOW_FAULT")
     return replace(Effects(), faults=KillAt.parse(fault)) if fault else Effects()
+
+
+def _log_to_stderr() -> None:
+    """Stdout belongs to the user's program; one that configured structlog has its own way."""
+    if not structlog.is_configured():
+        structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
