@@ -20,6 +20,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 
 from examples.flight_delays.chains import Chains
 from examples.flight_delays.stage import DemoFailed, Stage
@@ -35,15 +36,17 @@ console = Console(highlight=False, soft_wrap=True)
 def main() -> None:
     parser = argparse.ArgumentParser(description="Flight delays, day by day.")
     parser.add_argument("--first", type=date.fromisoformat, default=date(2013, 1, 1))
-    parser.add_argument("--days", type=int, default=31, help="at least 2")
+    parser.add_argument("--days", type=int, default=31, help="2 or more")
     options = parser.parse_args()
+    if options.days < 2:
+        parser.error("a prediction is measured on the day after: --days has to be 2 or more")
     home = os.environ.get("EVENTFLOW_HOME") or tempfile.mkdtemp(prefix="eventflow-demo-")
     stage = Stage(Path(home).absolute())
     try:
         with stage.up():
             play(stage, options.first, options.days)
     except DemoFailed as failed:
-        console.print(f"[bold red]The demo failed:[/] {failed}")
+        console.print(f"[bold red]The demo failed:[/] {escape(str(failed))}")
         sys.exit(1)
     console.print(f"\nIt is all still there: EVENTFLOW_HOME={stage.home} eventflow runs")
 
@@ -72,8 +75,9 @@ def deploy(stage: Stage) -> None:
     children = [stage.start(*command, "--json") for command in commands]
     for command, child in zip(commands, children, strict=True):
         said = json.loads(stage.finish(child, *command))
+        state = "in force" if said["in_force"] else "not yet in force"
         console.print(
-            f"[bold]$ {' '.join(command):46}[/] [dim]version {said['version']} in force[/]"
+            f"[bold]$ {' '.join(command):46}[/] [dim]version {said['version']} {state}[/]"
         )
 
 
@@ -119,23 +123,27 @@ def _has_ended(chains: Chains, day: str, branch: str) -> bool:
 def trace(stage: Stage, day: date) -> None:
     """One prediction, back to the event that it comes from."""
     console.print("\n[bold]Look a prediction up, and ask where it comes from[/]")
-    look_up = ["python", "prediction_cache.py", "--date", str(day), "--limit", "1"]
-    console.print(f"[bold]$ {' '.join(look_up)}[/]\n  {stage.run(*look_up).strip()}")
-    made_by = json.loads(stage.run(*look_up, "--json"))["made_by"]
-    lineage = ["eventflow", "lineage", f"{made_by}/start/0/predictions"]
-    console.print(f"[bold]$ {' '.join(lineage)}[/]\n{_indented(stage.run(*lineage))}")
+    found = _show(
+        stage, "python", "prediction_cache.py", "--date", str(day), "--limit", "1", "--json"
+    )
+    made_by = json.loads(found)["made_by"]
+    _show(stage, "eventflow", "lineage", f"{made_by}/start/0/predictions")
 
 
 def compare(stage: Stage, first: date, days: int) -> None:
     """Champion and challenger, measured against what happened."""
     console.print("\n[bold]Compare: by how many minutes is a prediction off?[/]")
     dates = ["--first", str(first + timedelta(days=1)), "--days", str(days - 1)]
-    command = ["python", "compare.py", *dates, *BRANCHES]
-    console.print(f"[bold]$ {' '.join(command)}[/]\n{_indented(stage.run(*command))}")
+    _show(stage, "python", "compare.py", *dates, *BRANCHES)
 
 
-def _indented(text: str) -> str:
-    return "\n".join(f"  {line}" for line in text.splitlines())
+def _show(stage: Stage, *command: str) -> str:
+    """Run a command in front of the reader; what it printed."""
+    console.print(f"[bold]$ {' '.join(command)}[/]")
+    output = stage.run(*command)
+    for line in output.splitlines():
+        console.print(f"  {escape(line)}")
+    return output
 
 
 if __name__ == "__main__":
