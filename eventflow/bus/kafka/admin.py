@@ -1,56 +1,90 @@
-"""Questions to the cluster, with answers or typed errors within the patience."""
+"""Questions to the cluster: an answer, or a typed error within the patience.
+
+A question that fails for a reason that passes is asked again, by a new client: one that has met a
+moved leader or a cluster without brokers (a single broker just after its start) may know nothing
+better for minutes, or ever (*seen* with librdkafka 2.16).
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from confluent_kafka import KafkaException, TopicCollection, TopicPartition
+from confluent_kafka import (
+    OFFSET_INVALID,
+    KafkaError,
+    KafkaException,
+    TopicCollection,
+    TopicPartition,
+)
 from confluent_kafka.admin import ConfigResource, NewTopic, OffsetSpec, ResourceType
 
+from eventflow.bus.kafka.deadline import Deadline
 from eventflow.bus.kafka.diagnosis import TOPIC_MISSING
 from eventflow.errors import BusForbidden
 from eventflow.model.log import TopicInfo
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
     from concurrent.futures import Future
 
-    from confluent_kafka import IsolationLevel, KafkaError
+    from confluent_kafka import IsolationLevel
     from confluent_kafka.admin import TopicDescription
 
     from eventflow.bus.kafka.clients import Clients
+    from eventflow.errors import EventflowError
 
 __all__ = ["EARLIEST", "LATEST", "Admin"]
 
+_PASSING = frozenset(
+    {
+        KafkaError.FENCED_LEADER_EPOCH,
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.NOT_CONTROLLER,
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.OFFSET_NOT_AVAILABLE,
+        KafkaError.UNKNOWN_LEADER_EPOCH,
+        KafkaError._NOENT,
+        KafkaError._TIMED_OUT,
+        KafkaError._TRANSPORT,
+    }
+)
+_TRIES = 2
+_FIRST_PAUSE = 0.02
+_LONGEST_PAUSE = 1.0
 EARLIEST: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
 LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
 
 _K = TypeVar("_K")
+_T = TypeVar("_T")
 
 
 class Admin:
-    """One admin client. Safe to use from several threads."""
+    """Asks through one admin client at a time. Safe to use from several threads."""
 
     def __init__(self, clients: Clients) -> None:
+        self._clients = clients
+        self._patience = clients.settings.patience
+        self._seconds = self._patience.total_seconds() / _TRIES
         self._client, self._diagnosis = clients.admin()
-        self._seconds = clients.settings.patience.total_seconds()
 
     def topics(self, names: Collection[str]) -> dict[str, TopicInfo | None]:
         """What each topic is; None when there is none."""
-        answers = self._answers("asking for topics", self.ask_topics(names))
-        return {name: self._info(name, answer) for name, answer in answers.items()}
+        answers = self._ask("asking for topics", lambda: self.ask_topics(names))
+        return {
+            name: answer and TopicInfo(name, str(answer.topic_id), len(answer.partitions))
+            for name, answer in answers.items()
+        }
 
     def are_led(self, names: Collection[str]) -> bool:
         """Whether every partition of these topics has a leader: they can be written to."""
-        answers = self._answers("asking for leaders", self.ask_topics(names)).values()
+        answers = self._ask("asking for leaders", lambda: self.ask_topics(names)).values()
         return all(
-            not isinstance(answer, KafkaException)
-            and all(partition.leader is not None for partition in answer.partitions)
+            answer is not None and all(each.leader is not None for each in answer.partitions)
             for answer in answers
         )
 
     def ask_topics(self, names: Collection[str]) -> Mapping[str, Future[TopicDescription]]:
-        """The same question, without waiting for the answers."""
+        """Ask what topics are, without waiting; the answer comes within half of the patience."""
         if not names:
             return {}
         return self._client.describe_topics(
@@ -61,36 +95,44 @@ class Admin:
         """The settings of each topic; of a topic whose settings may not be read, none."""
         if not names:
             return {}
-        asked = self._client.describe_configs(
-            [ConfigResource(ResourceType.TOPIC, name) for name in names],
-            request_timeout=self._seconds,
-        )
-        answers = self._answers(
-            "asking for topic settings", {resource.name: f for resource, f in asked.items()}
-        )
-        return {name: self._config(name, answer) for name, answer in answers.items()}
+        try:
+            answers = self._ask("asking for topic settings", lambda: self._ask_configs(names))
+        except BusForbidden:
+            return {name: {} for name in names}
+        return {
+            name: {key: entry.value for key, entry in (answer or {}).items()}
+            for name, answer in answers.items()
+        }
 
     def brokers(self) -> int:
         """How many brokers the cluster has."""
-        future = self._client.describe_cluster(request_timeout=self._seconds)
-        return len(self._answer("asking for brokers", future).nodes)
+        # Not describe_cluster: *seen*, librdkafka 2.16 aborts the process on the answer of a
+        # broker that has just started and knows of none.
+        return self._persist("asking for brokers", self._count_brokers)
 
     def create(self, topics: list[NewTopic]) -> dict[str, KafkaError | None]:
         """Make topics; for each the reason why it was not."""
-        futures = self._client.create_topics(topics, request_timeout=self._seconds)
-        answers = self._answers("making topics", futures)
-        return {
-            name: answer.args[0] if isinstance(answer, KafkaException) else None
-            for name, answer in answers.items()
-        }
+
+        def create() -> dict[str, KafkaError | None]:
+            futures = self._client.create_topics(topics, request_timeout=self._seconds)
+            return {name: self._refusal(future) for name, future in futures.items()}
+
+        return self._persist("making topics", create)
 
     def offset(
         self, topic: str, partition: int, wanted: OffsetSpec, isolation: IsolationLevel
     ) -> int:
         """One offset of an existing partition, from its leader; -1 when there is none such."""
-        (future,) = self.ask_offsets([(topic, partition)], wanted, isolation).values()
-        doing = f"asking for an offset of {topic}/{partition}"
-        return int(self._answer(doing, future).offset)
+
+        def ask() -> int:
+            (future,) = self.ask_offsets([(topic, partition)], wanted, isolation).values()
+            offset = int(self._result(future).offset)
+            # *Seen*: a leader that does not answer "succeeds" with an invalid offset.
+            if offset == OFFSET_INVALID:
+                raise _silence()
+            return offset
+
+        return self._persist(f"asking for an offset of {topic}/{partition}", ask)
 
     def ask_offsets(
         self,
@@ -98,7 +140,7 @@ class Admin:
         wanted: OffsetSpec,
         isolation: IsolationLevel,
     ) -> dict[tuple[str, int], Future[Any]]:
-        """Offsets of partitions, without waiting. A missing topic is never answered."""
+        """Ask for offsets of partitions, without waiting; a missing topic is never answered."""
         asked = self._client.list_offsets(
             {TopicPartition(*each): wanted for each in partitions},
             isolation_level=isolation,
@@ -106,41 +148,73 @@ class Admin:
         )
         return {(each.topic, each.partition): future for each, future in asked.items()}
 
-    def explain(self, doing: str, error: KafkaException) -> Exception:
+    def renew(self) -> None:
+        """Ask through a new client from now on."""
+        self._client, self._diagnosis = self._clients.admin()
+
+    def explain(self, doing: str, error: KafkaException) -> EventflowError:
         """The typed error of a question that failed."""
         self._client.poll(0)  # hear the complaints
         return self._diagnosis.explain(doing, error.args[0])
 
-    def _answer(self, doing: str, future: Future[Any]) -> Any:
-        (answer,) = self._answers(doing, {doing: future}).values()
-        if isinstance(answer, KafkaException):
-            raise self.explain(doing, answer) from answer
-        return answer
+    def _ask(self, doing: str, ask: Callable[[], Mapping[_K, Future[Any]]]) -> dict[_K, Any]:
+        """An answer for each key; None where the topic is missing."""
 
-    def _answers(self, doing: str, futures: Mapping[_K, Future[Any]]) -> dict[_K, Any]:
-        """Each answer, or the KafkaException in its place."""
-        return {key: self._outcome(doing, future) for key, future in futures.items()}
+        def answers() -> dict[_K, Any]:
+            return {key: self._found(future) for key, future in ask().items()}
 
-    def _outcome(self, doing: str, future: Future[Any]) -> Any:
+        return self._persist(doing, answers)
+
+    def _persist(self, doing: str, attempt: Callable[[], _T]) -> _T:
+        """Try until it succeeds, fails for good, or takes longer than the patience."""
+        deadline, pause = Deadline(self._patience), _FIRST_PAUSE
+        while True:
+            try:
+                return attempt()
+            except KafkaException as error:
+                if error.args[0].code() not in _PASSING or deadline.is_over:
+                    raise self.explain(doing, error) from error
+            deadline.pause(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE)
+            self.renew()
+
+    def _result(self, future: Future[Any]) -> Any:
         try:
             return future.result(self._seconds)
-        except KafkaException as error:
-            return error
         except TimeoutError as error:
-            self._client.poll(0)
-            raise self._diagnosis.silence(doing) from error
+            raise _silence() from error
 
-    def _info(self, name: str, answer: Any) -> TopicInfo | None:
-        if isinstance(answer, KafkaException):
-            if answer.args[0].code() in TOPIC_MISSING:
+    def _found(self, future: Future[Any]) -> Any:
+        try:
+            return self._result(future)
+        except KafkaException as error:
+            if error.args[0].code() in TOPIC_MISSING:
                 return None
-            raise self.explain(f"asking for topic {name}", answer) from answer
-        return TopicInfo(name, str(answer.topic_id), len(answer.partitions))
+            raise
 
-    def _config(self, name: str, answer: Any) -> dict[str, str]:
-        if not isinstance(answer, KafkaException):
-            return {key: entry.value for key, entry in answer.items()}
-        error = self.explain(f"asking for the settings of topic {name}", answer)
-        if isinstance(error, BusForbidden):
-            return {}
-        raise error from answer
+    def _refusal(self, future: Future[Any]) -> KafkaError | None:
+        try:
+            self._result(future)
+        except KafkaException as error:
+            refusal: KafkaError = error.args[0]
+            if refusal.code() in _PASSING:
+                raise
+            return refusal
+        return None
+
+    def _ask_configs(self, names: Collection[str]) -> dict[str, Future[Any]]:
+        asked = self._client.describe_configs(
+            [ConfigResource(ResourceType.TOPIC, name) for name in names],
+            request_timeout=self._seconds,
+        )
+        return {resource.name: future for resource, future in asked.items()}
+
+    def _count_brokers(self) -> int:
+        count = len(self._client.list_topics(timeout=self._seconds).brokers)
+        if not count:
+            raise _silence()
+        return count
+
+
+def _silence() -> KafkaException:
+    return KafkaException(KafkaError(KafkaError._TIMED_OUT, "no answer"))

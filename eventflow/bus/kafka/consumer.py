@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["KafkaConsumer"]
 
 # What the client gives as group metadata (rd_kafka_consumer_group_metadata_write): this, the
-# generation as a native int32, group, member and instance.
+# generation as a native int32, then group and member, each with a zero byte behind it.
 _METADATA_MAGIC = b"CGMDv2:"
 
 
@@ -94,7 +94,7 @@ class KafkaConsumer:
         self._fetcher.follow(
             {(place.topic, place.partition): None for place in places}, is_paused=True
         )
-        if _generation(metadata) < 0:
+        if not _is_of_a_member(metadata):
             # It fell out of the group meanwhile, and will be told so. A commit without a
             # generation is not fenced: a group without members takes it from anybody (*seen*).
             return
@@ -130,7 +130,10 @@ class KafkaConsumer:
         self._owned = {}
 
 
-def _generation(metadata: bytes) -> int:
+def _is_of_a_member(metadata: bytes) -> bool:
+    """Whether group metadata has a generation and a member id."""
     assert metadata.startswith(_METADATA_MAGIC), metadata
     start = len(_METADATA_MAGIC)
-    return int.from_bytes(metadata[start : start + 4], sys.byteorder, signed=True)
+    generation = int.from_bytes(metadata[start : start + 4], sys.byteorder, signed=True)
+    _group, member, _rest = metadata[start + 4 :].split(b"\0", 2)
+    return generation >= 0 and member != b""

@@ -64,7 +64,6 @@ class Diagnosis:
 
     def __init__(self, settings: KafkaSettings) -> None:
         self._address = settings.bootstrap_servers
-        self._patience = settings.patience
         self._complaint: KafkaError | None = None
         self._fresh = Deadline(_MEMORY)
 
@@ -101,8 +100,8 @@ class Diagnosis:
             return self._forbidden(doing, complaint)
         heard = [each.str() for each in (error, complaint) if each is not None]
         return BusUnreachable(
-            f"{doing}: Kafka at {self._address} did not do it within"
-            f" {self._patience.total_seconds():g} s ({'; '.join(heard) or 'no answer'})."
+            f"{doing}: Kafka at {self._address} did not do it in time"
+            f" ({'; '.join(heard) or 'no answer'})."
             " Check EVENTFLOW_KAFKA__BOOTSTRAP_SERVERS, that a broker listens there, and that"
             " the advertised.listeners of the brokers can be reached from here"
         )

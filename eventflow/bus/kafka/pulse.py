@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from confluent_kafka import IsolationLevel, KafkaException
+from confluent_kafka import IsolationLevel, KafkaError, KafkaException
 
 from eventflow.bus.kafka.admin import LATEST
 from eventflow.bus.kafka.deadline import Deadline
@@ -37,6 +37,7 @@ class Pulse:
         self._signs: Mapping[str, Future[Any]] = {}
         self._offsets: dict[tuple[str, int], Future[Any]] = {}
         self._next = Deadline(_INTERVAL)
+        self._was_silent = False
 
     def beat(self, paused: Collection[tuple[str, int]]) -> None:
         """Look for answers, and ask again when it is time. Returns at once.
@@ -57,14 +58,22 @@ class Pulse:
                 )
 
     def _look_for_signs(self) -> None:
-        if not all(sign.done() for sign in self._signs.values()):
+        if not self._signs or not all(sign.done() for sign in self._signs.values()):
             return
         signs, self._signs = self._signs, {}
-        for sign in signs.values():
-            try:
+        try:
+            for sign in signs.values():
                 sign.result()
-            except KafkaException as error:
+        except KafkaException as error:
+            if self._was_silent or error.args[0].code() != KafkaError._TIMED_OUT:
+                self._was_silent = False
                 raise self._admin.explain("waiting for records", error) from error
+            # The fault may be the client's: once more, by another one.
+            self._was_silent = True
+            self._admin.renew()
+            self._signs = self._admin.ask_topics(self._topics)
+        else:
+            self._was_silent = False
 
     def _look_for_ends(self) -> None:
         """An end that cannot be had is asked for again: whether that matters, the signs say."""

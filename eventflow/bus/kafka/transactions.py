@@ -13,6 +13,7 @@ owns the id.
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
@@ -87,6 +88,8 @@ class TransactionalProducer:
                 producer.cluster_id(deadline.remaining)
                 _insist(producer.init_transactions, deadline)
             except KafkaException as error:
+                with suppress(KafkaException):  # a fatal one: `error` tells it already
+                    producer.poll(0)  # hear the complaints
                 raise self._ended(error.args[0]) from error
 
     def begin(self) -> None:
@@ -184,16 +187,19 @@ class TransactionalProducer:
         told = self._diagnosis.explain(f"a transaction of {self._id}", error)
         if error.code() in GROUP_FENCED:
             told = GroupFenced(str(told))
-        elif is_known and not isinstance(told, _FINAL):
-            told = BusBusy(f"a transaction of {self._id} was aborted: {error.str()}")
-        self._let_go(told)
-        return told
+        if not is_known or isinstance(told, Fenced):
+            self._let_go(told)
+            return told
+        aborted = BusBusy(f"a transaction of {self._id} was aborted: {error.str()}")
+        self._let_go(aborted)
+        return told if isinstance(told, _TELLING) else aborted
 
     def _let_go(self, end: EventflowError) -> None:
         self._end, self._producer, self._is_open = end, None, False
 
 
-_FINAL = (Fenced, RecordTooLarge, BusForbidden, TopicMismatch)
+# Why a transaction was aborted, where somebody has to act.
+_TELLING = (RecordTooLarge, BusForbidden, TopicMismatch)
 
 
 class GroupFenced(Fenced):
