@@ -126,6 +126,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix="EVENTFLOW_",
         env_nested_delimiter="__",
+        env_ignore_empty=True,
         extra="ignore",
         hide_input_in_errors=True,  # it may hold a password
     )

@@ -7,7 +7,9 @@ without eventflow.
 from __future__ import annotations
 
 import json
+import os
 import sys
+import sysconfig
 from collections import Counter
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -18,6 +20,8 @@ from typing import Any
 import pytest
 
 from tests.acceptance.installation import Installation
+from tests.docs.documents import blocks
+from tests.docs.story import Story
 from tests.servers.processes import free_port
 from tests.support.cluster import Cluster
 from tests.support.eventually import eventually
@@ -210,6 +214,23 @@ def test_a_demo_without_its_broker_fails_and_says_so(tmp_path: Path) -> None:
 
     assert done.returncode == 1
     assert "The demo failed: eventflow up did not come up" in done.stdout
+
+
+def test_the_readme_does_what_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("EVENTFLOW_HOME", raising=False)
+    path = f"{sysconfig.get_path('scripts')}{os.pathsep}{os.environ['PATH']}"
+    home = tmp_path / "home"
+    cluster = Cluster({"EVENTFLOW_HOME": str(home), "PATH": path}, tmp_path)
+    reader = Story(FOLDER, cluster)
+
+    try:
+        for block in blocks("examples/flight_delays/README.md"):
+            if not block.why_not_run:
+                reader.play(block)
+    finally:
+        cluster.stop()
+
+    assert len(list(home.glob("predictions/*.db"))) == 3
 
 
 def _published(week: Week, branch: str, day: date) -> list[dict[str, Any]]:

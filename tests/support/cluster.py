@@ -23,11 +23,11 @@ class Cluster:
     folder: Path
     processes: list[ServerProcess] = field(default_factory=list)
 
-    def start(self, service: str) -> ServerProcess:
+    def start(self, service: str, **env: str) -> ServerProcess:
         """Start `trigger-service`, `runner` or `up`; it dies with the test run at the latest."""
         place = Path(tempfile.mkdtemp(prefix=f"{service}-", dir=self.folder))
         command = [EVENTFLOW, service, "--metrics-port", "0"]
-        process = ServerProcess(service, command, place, self.env)
+        process = ServerProcess(service, command, place, {**self.env, **env})
         self.processes.append(process)
         return process
 

@@ -7,6 +7,7 @@ from acknowledged publishes.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sqlite3
 from collections import Counter
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from confluent_kafka import Consumer, TopicPartition
-from fastavro import parse_schema, schemaless_reader
+from fastavro import parse_schema, reader, schemaless_reader
 from fastavro.schema import fingerprint, to_parsing_canonical_form
 
 _SCHEMAS = Path(__file__).parents[2] / "schemas"
@@ -157,8 +158,19 @@ class History:
         return Counter(
             _place(cause["origin"])
             for request in self.requests(flow)
-            for cause in request["causes"]
+            for cause in self.causes(request)
         )
+
+    def causes(self, request: dict[str, Any]) -> list[dict[str, Any]]:
+        """The causes of a request, also when they stand in a blob of the store."""
+        digest = request["causes_digest"]
+        if digest is None:
+            return list(request["causes"])
+        project = request["namespace"].split("/")[0]
+        blob = self.objects.read(f"projects/{project}/blobs/{digest[:2]}/sha256-{digest}")
+        assert hashlib.sha256(blob).hexdigest() == digest
+        causes: Any = list(reader(BytesIO(blob)))
+        return list(causes)
 
     def requests(self, flow: str) -> list[dict[str, Any]]:
         """The requests of a flow."""
