@@ -32,11 +32,10 @@ class PredictDelays(FlowSpec):
     @step
     def end(self) -> None:
         """Measure: in minutes, on average; None as long as nobody knows how the day went."""
-        self.mean_absolute_error = None
-        if has_landed(flights_key(self.day)):
-            off = errors(self.predictions, read(flights_key(self.day)))
-            self.mean_absolute_error = sum(off) / len(off)
-        print(f"{len(self.predictions)} flights of {self.day}, off by {self.mean_absolute_error}")
+        known = has_landed(flights_key(self.day))
+        off = errors(self.predictions, read(flights_key(self.day))) if known else []
+        self.mean_absolute_error = sum(off) / len(off) if off else None
+        print(f"{len(self.predictions)} flights of {self.day}, {len(off)} of them measured")
 
 
 if __name__ == "__main__":
