@@ -10,6 +10,8 @@ class Follow(FlowSpec):
     @step
     def start(self) -> None:
         """Read an artifact of the run that ended."""
+        assert current.trigger is not None
+        assert current.trigger.run is not None
         self.doubled = current.trigger.run.data.doubled
         self.next(self.end)
 

@@ -13,7 +13,7 @@ class Load(FlowSpec):
     def start(self) -> None:
         """Double it."""
         self.doubled = self.number * 2
-        self.offset = str(current.trigger.event.offset)
+        self.offset = current.trigger.event.offset if current.trigger else None
         self.next(self.end)
 
     @step
