@@ -17,14 +17,14 @@ from tests.docs.documents import DOCUMENTS, ROOT, Block, blocks
 from tests.docs.story import Story
 from tests.support.cluster import Cluster
 
-STORIES = ("README.md", "docs/guide.md")
+STORIES = ("README.md", "docs/guide.md", *(each for each in DOCUMENTS if "examples/" in each))
 LANGUAGES = {"python", "sh", "console", "yaml", ""}
 ALL = [block for document in DOCUMENTS if (ROOT / document).exists() for block in blocks(document)]
 
 
 @pytest.fixture
 def story(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Story:
-    """A reader with an empty folder, and the schemas beside it."""
+    """A reader with an empty folder, save for the schemas."""
     for name in [name for name in os.environ if name.startswith("EVENTFLOW_")]:
         monkeypatch.delenv(name)
     home, logs = tmp_path / "reader", tmp_path / "logs"
@@ -41,6 +41,8 @@ def story(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Story:
 @pytest.mark.parametrize("document", STORIES)
 def test_the_code_of_a_document_does_what_is_written(document: str, story: Story) -> None:
     played = [block for block in blocks(document) if not block.why_not_run]
+    if document.startswith("examples/"):
+        shutil.copytree((ROOT / document).parent, story.folder, dirs_exist_ok=True)
 
     try:
         for block in played:
