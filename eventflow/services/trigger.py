@@ -26,6 +26,7 @@ from eventflow.errors import (
     StoreForbidden,
     StoreUnreachable,
 )
+from eventflow.model.conclusions import Reason
 from eventflow.services.trigger_partition import TriggerPartition, TriggerParts
 from eventflow.services.trigger_take_over import TakeOver
 
@@ -149,10 +150,12 @@ class TriggerService:
         self._metrics.lag.labels(str(number)).set(0)
 
     def _take_over(self) -> None:
-        """A slice of every take-over that is due; at least one step of each."""
-        until = self._clock.elapsed() + _TAKE_OVER_SLICE
+        """A slice of the take-overs that are due: at least one step of the first one, and no
+        more of the others than there is time for, so that a member never stops polling."""
+        now = self._clock.elapsed()
+        until = now + _TAKE_OVER_SLICE
         for number, take_over in tuple(self._taking_over.items()):
-            if take_over.not_before > self._clock.elapsed():
+            if take_over.not_before > now:
                 continue
             with self._anew_when_failed(take_over):
                 partition = take_over.advance(until)
@@ -160,6 +163,8 @@ class TriggerService:
                     del self._taking_over[number]
                     self._deciding[number] = partition
                     self._moved_at = self._clock.elapsed()
+            if self._clock.elapsed() >= until:
+                return
 
     @contextmanager
     def _anew_when_failed(self, work: TakeOver | TriggerPartition) -> Iterator[None]:
@@ -293,6 +298,7 @@ class TriggerService:
             _log.warning("trigger.gave-up", reason=reason, count=count)
         for appended_at in tally.starts:
             metrics.event_to_start.observe(max(0.0, (now - appended_at).total_seconds()))
+        metrics.gaps.inc(tally.dead_letters[Reason.GAP])
         metrics.starts.inc(len(tally.starts))
         metrics.forwards.inc(tally.forwards)
         metrics.id_conflicts.inc(tally.id_conflicts)

@@ -136,7 +136,6 @@ class TriggerPartition:
         at = self._clock.now()
         self._staging.record_gap(self._decided.next_offset, first, self._decided.topic_id, at)
         self._decided.next_offset = first
-        self._parts.metrics.gaps.inc()
 
     def decide(self) -> None:
         """Decide what is queued, as far as one transaction takes it."""

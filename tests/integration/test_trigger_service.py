@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from eventflow.effects import SystemClock
 from eventflow.errors import StoreUnreachable
 from eventflow.model.deployment import Activation, ParameterType
 from eventflow.model.log import NewRecord, TopicPartition
@@ -166,6 +167,56 @@ def test_a_zombie_commits_nothing(rig: TriggerRig) -> None:
     rig.run(zombie, successor)
 
     _assert_once(rig, 11)
+
+
+class HurriedClock(SystemClock):
+    """Every look at it costs a second, so that no slice of time is ever enough."""
+
+    looks = 0
+
+    def elapsed(self) -> timedelta:
+        self.looks += 1
+        return timedelta(seconds=self.looks)
+
+
+def test_a_large_state_is_restored_in_slices_between_polls(rig: TriggerRig) -> None:
+    first = rig.service()
+    rig.deploy("Train", on("data"))
+    rig.publish(*(event("data", NEAR, id=str(number)) for number in range(100)))
+    rig.run(first)
+    first.close()
+
+    second = rig.service(clock=HurriedClock())
+    unready = 0
+    while second.progress.deciding < rig.partitions:
+        second.step(timedelta(milliseconds=20))
+        unready += second.progress.partitions > second.progress.deciding
+        assert unready < 2000
+    rig.publish(*(event("data", NEAR, id=str(number)) for number in range(110)))
+    rig.run(second)
+
+    assert unready > 100
+    _assert_once(rig, 110)
+
+
+def test_what_a_service_did_is_counted_once_it_is_committed(rig: TriggerRig) -> None:
+    service = rig.service(is_measured=True)
+    rig.deploy("Train", on("data"))
+    rig.publish(event("data", NEAR), event("data", NEAR), event("nobody", NEAR))
+    rig.publish_raw(b"plain text", NEAR.encode(), NEAR)
+
+    rig.run(service)
+
+    def counted(name: str, **labels: str) -> float | None:
+        return rig.registry.get_sample_value(f"eventflow_{name}", labels)
+
+    assert counted("events_total", kind="event") == 3
+    assert counted("events_total", kind="activation") == 2
+    assert counted("decisions_total", verdict="started") == 2
+    assert counted("starts_total") == 2
+    assert counted("trigger_dead_letters_total", reason="bad-magic") == 1
+    assert counted("trigger_restores_total") == rig.partitions
+    assert counted("event_to_request_seconds_count") == 2
 
 
 # -- what cannot be handled ----------------------------------------------------------------------

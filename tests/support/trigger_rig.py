@@ -26,7 +26,7 @@ from eventflow.bus.schema_topic import SchemaLookup, publish_schemas
 from eventflow.codec.codec import Codec
 from eventflow.codec.dead_letters import read_dead_letter
 from eventflow.codec.records import AnyRecord
-from eventflow.effects import Effects, Faults, NoFaults
+from eventflow.effects import Clock, Effects, Faults, NoFaults, SystemClock
 from eventflow.metrics import TriggerMetrics
 from eventflow.model.dead_letter import DeadLetter
 from eventflow.model.decision import Decision
@@ -115,20 +115,23 @@ class TriggerRig:
         self,
         faults: Faults | None = None,
         *,
+        clock: Clock | None = None,
         store: LocalStore | None = None,
         settings: TriggerSettings | None = None,
+        is_measured: bool = False,
     ) -> TriggerService:
-        """A further member of the trigger services, as from another process."""
+        """A further member of the trigger services, as from another process. The one that
+        `is_measured` counts in `registry`."""
         bus, codec = self.connect(), Codec(self.topics)
         decoder = SchemaLookup(bus, codec, self.topics)
-        effects = Effects(faults=faults or NoFaults())
+        effects = Effects(clock=clock or SystemClock(), faults=faults or NoFaults())
         return TriggerService(
             TriggerParts(
                 log=LogParts(bus, codec, decoder, self.topics, effects),
                 store=store or self.store,
                 deployments=DeploymentLog(bus, decoder, self.topics),
                 settings=settings or TriggerSettings(idle_commit=timedelta(milliseconds=50)),
-                metrics=TriggerMetrics(CollectorRegistry()),
+                metrics=TriggerMetrics(self.registry if is_measured else CollectorRegistry()),
             )
         )
 
