@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 from dataclasses import replace
@@ -51,7 +52,7 @@ def connect(settings: Settings | None = None, *, is_prepared: bool = False) -> W
     With `is_prepared`, topics and schemas are taken to be there: a task process of a runner,
     whose start has seen to it.
     """
-    _log_to_stderr()
+    _log_warnings_to_stderr()
     settings = settings or Settings.load()
     count = settings.partition_count
     return World(
@@ -212,7 +213,10 @@ def _effects() -> Effects:
     return replace(Effects(), faults=KillAt.parse(fault)) if fault else Effects()
 
 
-def _log_to_stderr() -> None:
+def _log_warnings_to_stderr() -> None:
     """Stdout belongs to the user's program; one that configured structlog has its own way."""
     if not structlog.is_configured():
-        structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
+        structlog.configure(
+            logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
+            wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        )
