@@ -227,7 +227,7 @@ class LocalExecutor:
             key=attempt.task.key,
             outcome=report.outcome,
             next_steps=report.next_steps,
-            reason=report.reason,
+            reason=" ".join(report.reason.splitlines()),
             ended_at=self._effects.clock.now(),
         )
 

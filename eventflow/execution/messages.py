@@ -153,6 +153,14 @@ class Messages:
             del self._buffer[:end]
             yield json.loads(head), body
 
+    @property
+    def missing_bytes(self) -> int:
+        """How many bytes the message that comes in now still needs, as far as is known."""
+        if len(self._buffer) < _LENGTHS.size:
+            return _LENGTHS.size - len(self._buffer)
+        head, body = _LENGTHS.unpack_from(self._buffer)
+        return _LENGTHS.size + int(head) + int(body) - len(self._buffer)
+
     def _size_of_first(self) -> tuple[int, int] | None:
         if len(self._buffer) < _LENGTHS.size:
             return None

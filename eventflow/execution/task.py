@@ -7,6 +7,7 @@ or none. Where that file stands already, whoever wrote it, what it says counts.
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -61,8 +62,13 @@ class Attempt:
         task, clock = self._task, self._world.effects.clock
         started_at = clock.now()
         inherited = self._bind(flow)
-        with running(task, flow) as published:
-            next_steps = flow._run_step(task.key.step)
+        process = os.getpid()
+        try:
+            with running(task, flow) as published:
+                next_steps = flow._run_step(task.key.step)
+        finally:
+            if os.getpid() != process:
+                os._exit(0)  # a fork that the step made and let return: it is not the attempt
         new = save_values(self._store, task.run.project, flow._new_artifacts())
         return TaskRecord(
             key=task.key,

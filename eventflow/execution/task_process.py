@@ -1,8 +1,10 @@
 """The process of one attempt: made ready, at work, and ended, whether forked or started anew.
 
-It says "started" when user code is about to run, and how the attempt ended when that is decided;
-then it has a few seconds for `atexit`, watched over by its template. It leads a session of its
-own, adopts what it daemonises, and dies with its template.
+It is told its attempt by a message, says "started" when user code is about to run, and how the
+attempt ended when that is decided; then it has a few seconds for `atexit`, watched over by its
+template. "Leaving" is its last word, when all that is left is to give back its memory: nothing
+that it started is running. It leads a session of its own, adopts what it daemonises, and dies
+with its template.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from eventflow import context
 from eventflow.execution.loading import load
 from eventflow.execution.messages import Begin, Messages, Start, pack
 from eventflow.execution.output import flush_streams, open_streams
-from eventflow.execution.process_tree import adopt_orphans, die_with
+from eventflow.execution.process_tree import adopt_orphans, children, die_with
 from eventflow.execution.task import Attempt
 
 if TYPE_CHECKING:
@@ -28,32 +30,37 @@ if TYPE_CHECKING:
 
     from eventflow.context import World
     from eventflow.execution.loading import Loaded
+    from eventflow.execution.messages import Message
 
-__all__ = ["HANDLED", "live", "run_in_new_interpreter"]
+__all__ = ["HANDLED", "live", "live_in_new_interpreter"]
 
 HANDLED = (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM)
 """The signals that mean something to a template, and the usual thing to a task."""
 
 _STARTED = pack({"is": "started"})
+_LEAVING = pack({"is": "leaving"})
+_READ_BYTES = 256 * 1024
 
 
 def live(
-    start: Start,
-    parent: int,
-    report: socket.socket,
-    prepare: Callable[[], tuple[Loaded, World]],
+    parent: int, template: socket.socket, prepare: Callable[[], tuple[Loaded, World]]
 ) -> NoReturn:
-    """Be the process of an attempt, to its end; `parent` is its template."""
+    """Be the process of the attempt that `template` names next, to its end.
+
+    `parent` is the template's process. `prepare` gives what a fork has, and what a fresh
+    interpreter makes: the flow's module, and a world in which nothing is connected yet.
+    """
     status = 1
     try:
-        _become_its_own(Path(start.folder), parent)
-        loaded, world = prepare()
-        context.use(world)
-        report.sendall(_STARTED)
-        attempt = Attempt(start.plan(), world, Path(start.folder))
-        ended = attempt.bury(start.post_mortem) if start.post_mortem else attempt.run(loaded)
-        report.sendall(ended.to_message())
+        _become_its_own(parent)
+        message, run = _next_message(template)
+        start = Start.from_message(message, run)
+        _redirect(Path(start.folder))
+        _work(start, template, prepare)
         atexit._run_exitfuncs()
+        flush_streams()
+        if not children():
+            template.sendall(_LEAVING)
         status = 0
     except BaseException as error:  # noqa: BLE001 - a fork must not return to its template's code
         sys.excepthook(type(error), error, error.__traceback__)
@@ -62,39 +69,56 @@ def live(
         os._exit(status)
 
 
-def run_in_new_interpreter(
-    connect: Callable[[str], World], instructions: int, report: socket.socket
-) -> NoReturn:
-    """Be that process in a fresh interpreter: `instructions` is a file with begin and start."""
-    with os.fdopen(instructions, "rb") as file:
-        (begin_message, _), (start_message, run) = Messages().feed(file.read())
-    begin, start = Begin.from_message(begin_message), Start.from_message(start_message, run)
+def live_in_new_interpreter(connect: Callable[[str], World], template: socket.socket) -> NoReturn:
+    """The same in a fresh interpreter, which is told what to import first."""
+    begin = Begin.from_message(_next_message(template)[0])
 
     def prepare() -> tuple[Loaded, World]:
         world = connect(begin.settings)
         context.use(world)
         return load(Path(begin.code_root), begin.code_file), world
 
-    live(start, begin.parent, report, prepare)
+    live(begin.parent, template, prepare)
 
 
-def _become_its_own(folder: Path, parent: int) -> None:
+def _work(
+    start: Start, template: socket.socket, prepare: Callable[[], tuple[Loaded, World]]
+) -> None:
+    loaded, world = prepare()
+    context.use(world)
+    template.sendall(_STARTED)
+    attempt = Attempt(start.plan(), world, Path(start.folder))
+    report = attempt.bury(start.post_mortem) if start.post_mortem else attempt.run(loaded)
+    template.sendall(report.to_message())
+
+
+def _next_message(template: socket.socket) -> tuple[Message, bytes]:
+    """Wait for one message, and take no byte of what follows it."""
+    messages = Messages()
+    while True:
+        data = template.recv(min(_READ_BYTES, messages.missing_bytes))
+        if not data:
+            os._exit(0)  # the template is gone, or has no use for this process
+        for message in messages.feed(data):
+            return message
+
+
+def _become_its_own(parent: int) -> None:
     os.setsid()
-    _forget_handlers()
-    adopt_orphans()
-    die_with(parent, signal.SIGKILL)
-    for number, opened in enumerate(open_streams(folder), start=1):
-        os.dup2(opened, number)
-        os.close(opened)
-    _reseed()
-
-
-def _forget_handlers() -> None:
     signal.set_wakeup_fd(-1)
     for number in HANDLED:
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)
+    adopt_orphans()
+    die_with(parent, signal.SIGKILL)
+    _reseed()
+
+
+def _redirect(folder: Path) -> None:
+    for number, opened in enumerate(open_streams(folder), start=1):
+        os.dup2(opened, number)
+        os.close(opened)
 
 
 def _reseed() -> None:

@@ -15,9 +15,7 @@ import gc
 import os
 import selectors
 import signal
-import socket
 import sys
-import tempfile
 import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -29,9 +27,9 @@ from typing import TYPE_CHECKING, NoReturn
 from eventflow import context
 from eventflow.errors import EventflowError
 from eventflow.execution.channel import Channel
+from eventflow.execution.launcher import Launcher, Process
 from eventflow.execution.loading import load, survives_fork
 from eventflow.execution.messages import Begin, Report, Start, pack
-from eventflow.execution.output import flush_streams
 from eventflow.execution.process_tree import (
     adopt_orphans,
     children,
@@ -40,10 +38,10 @@ from eventflow.execution.process_tree import (
     kill_children,
     reap,
 )
-from eventflow.execution.task_process import HANDLED, live
 from eventflow.model.completion import Outcome
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable
 
     from eventflow.context import World
@@ -65,17 +63,16 @@ class _Child:
     """A process of an attempt. At its deadline it is killed.
 
     `is_stuck`: killed because a fork of this module said nothing; it is started anew.
-    `is_unwanted`: killed on the runner's word.
+    `is_unwanted`: killed on the runner's word. `is_told`: the executor knows its end.
     """
 
     start: Start
-    pid: int
-    reports: Channel
-    is_forked: bool
+    process: Process
     deadline: float | None
     is_started: bool = False
     is_stuck: bool = False
     is_unwanted: bool = False
+    is_told: bool = False
     report: Report | None = None
 
 
@@ -100,10 +97,8 @@ class _Template:
         self._spared: set[int] = set()
         self._heard_at = time.monotonic()
         self._closes_at: float | None = None
-        self._forks = False
-        self._begin: Begin
-        self._loaded: Loaded
-        self._world: World
+        self._lease_s = 0.0
+        self._launcher: Launcher | None = None
         self._selector = selectors.DefaultSelector()
         self._selector.register(control, selectors.EVENT_READ)
         self._alarm, self._wakeup = os.pipe()
@@ -125,6 +120,8 @@ class _Template:
                 self._reap(child)
             self._sweep()
             self._mind_the_time()
+            if self._launcher is not None and self._closes_at is None:
+                self._launcher.keep_ready()
 
     # ── the executor ─────────────────────────────────────────────────────────
 
@@ -149,28 +146,29 @@ class _Template:
                 self._close()
 
     def _warm_up(self, begin: Begin) -> None:
-        self._begin = begin
+        self._lease_s = begin.lease_s
         die_with(begin.parent, signal.SIGTERM)
         try:
-            self._load(begin)
+            loaded, world = self._load(begin)
         except EventflowError as error:
             self._leave(str(error))
         self._handle_signals()  # again: the module may have set handlers of its own
         self._spared = children()
-        self._forks = survives_fork()
         gc.collect()
         gc.freeze()
+        self._launcher = Launcher(begin, loaded, world, forks=survives_fork(), let_go=self._let_go)
         self._control.send(pack({"is": "ready"}))
 
-    def _load(self, begin: Begin) -> None:
+    def _load(self, begin: Begin) -> tuple[Loaded, World]:
         """Import the module, in a world of its own: nothing that it opens gets into a task."""
         passing = self._connect(begin.settings)
         context.use(passing)
-        self._loaded = load(Path(begin.code_root), begin.code_file)
+        loaded = load(Path(begin.code_root), begin.code_file)
         context.use(None)
         passing.close()
-        self._world = self._connect(begin.settings)
-        _ = self._world.store  # its client is made here, once, and used in the forks only
+        world = self._connect(begin.settings)
+        _ = world.store  # its client is made here, once, and used in the forks only
+        return loaded, world
 
     def _kill(self, run_id: str, epoch: int) -> None:
         for child in self._children.values():
@@ -185,99 +183,71 @@ class _Template:
     def _kill_unwanted(self, child: _Child) -> None:
         child.is_unwanted = True
         if not child.start.post_mortem:
-            kill(child.pid)
+            kill(child.process.pid)
 
     # ── starting ─────────────────────────────────────────────────────────────
 
     def _launch(self, start: Start, *, is_unwanted: bool = False) -> None:
-        ours, theirs = socket.socketpair()
-        reports = Channel(ours)
-        with theirs:
-            try:
-                pid = (
-                    self._fork(start, reports, theirs)
-                    if self._forks
-                    else self._spawn(start, theirs)
-                )
-            except OSError as error:
-                reports.close()
-                self._tell(start, Report(Outcome.FAILED, (), f"it cannot be started: {error}"))
-                return
-        limit = _BURIAL if start.post_mortem else None
-        deadline = _from_now(_FIRST_WORD if self._forks else limit)
-        self._children[pid] = _Child(
-            start, pid, reports, self._forks, deadline, is_unwanted=is_unwanted
-        )
-        self._selector.register(reports, selectors.EVENT_READ)
-
-    def _fork(self, start: Start, reports: Channel, report: socket.socket) -> int:
-        flush_streams()
-        signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED)
-        pid = -1
+        assert self._launcher is not None, "begin comes before the first start"
         try:
-            pid = os.fork()
-        finally:
-            if pid != 0:
-                signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)
-        if pid == 0:
-            try:
-                reports.close()
-                self._let_go()
-                live(start, self._pid, report, lambda: (self._loaded, self._world))
-            finally:
-                os._exit(1)  # a fork must never go on as a second template
-        return pid
+            process = self._launcher.launch(start)
+        except OSError as error:
+            self._tell(start, Report(Outcome.FAILED, (), f"it cannot be started: {error}"))
+            return
+        limit = _BURIAL if start.post_mortem else None
+        deadline = _from_now(_FIRST_WORD if process.is_forked else limit)
+        self._children[process.pid] = _Child(start, process, deadline, is_unwanted=is_unwanted)
+        self._selector.register(process.channel, selectors.EVENT_READ)
 
     def _let_go(self) -> None:
-        """In a fork: what is the template's own stays with it, its sockets above all."""
         self._selector.close()
         self._control.close()
         for other in self._children.values():
-            other.reports.close()
+            other.process.channel.close()
         os.close(self._alarm)
         os.close(self._wakeup)
-
-    def _spawn(self, start: Start, report: socket.socket) -> int:
-        with tempfile.TemporaryFile() as instructions:
-            begin = replace(self._begin, parent=self._pid)
-            instructions.write(begin.to_message() + start.to_message())
-            instructions.seek(0)
-            ends = (instructions.fileno(), report.fileno())
-            for end in ends:
-                os.set_inheritable(end, True)
-            command = [*self._begin.command, "task", *map(str, ends)]
-            return os.posix_spawn(command[0], command, os.environ)
 
     # ── ending ───────────────────────────────────────────────────────────────
 
     def _listen(self, child: _Child) -> None:
-        for message, _ in child.reports.receive():
-            if message["is"] == "started":
+        channel = child.process.channel
+        channel.flush()
+        for message, _ in channel.receive():
+            self._hear(child, message)
+        if channel.is_closed:
+            with suppress(KeyError):  # unregistered already
+                self._selector.unregister(channel)
+
+    def _hear(self, child: _Child, message: Message) -> None:
+        match message["is"]:
+            case "started":
                 child.is_started = True
                 child.deadline = _from_now(_BURIAL if child.start.post_mortem else None)
-                number = child.start.number
-                self._control.send(pack({"is": "started", "number": number, "pid": child.pid}))
-            else:
+                started = {"number": child.start.number, "pid": child.process.pid}
+                self._control.send(pack({"is": "started", **started}))
+            case "ended":
                 child.report = Report.from_message(message)
                 child.deadline = _from_now(_LAST_WORDS)
-        if child.reports.is_closed:
-            with suppress(KeyError):  # unregistered already
-                self._selector.unregister(child.reports)
+            case "leaving" if child.report is not None:
+                self._tell(child.start, child.report)
+                child.is_told = True
 
     def _reap(self, child: _Child) -> None:
-        status = reap(child.pid)
+        status = reap(child.process.pid)
         if status is None:
             return
         self._listen(child)  # its last words
-        del self._children[child.pid]
+        del self._children[child.process.pid]
         with suppress(KeyError):
-            self._selector.unregister(child.reports)
-        child.reports.close()
+            self._selector.unregister(child.process.channel)
+        child.process.channel.close()
         self._sweep()
         self._conclude(child, status)
 
     def _conclude(self, child: _Child, status: int) -> None:
         start = child.start
+        if child.is_told:
+            return
         if child.report is not None:
             self._tell(start, child.report)
         elif start.post_mortem:
@@ -291,7 +261,10 @@ class _Template:
 
     def _sweep(self) -> None:
         """Kill the orphans: a task adopts its own while it lives, so these have lost theirs."""
-        for pid in children() - self._children.keys() - self._spared:
+        ours = self._children.keys() | self._spared
+        if self._launcher is not None:
+            ours |= self._launcher.pids
+        for pid in children() - ours:
             kill(pid)
             with suppress(ChildProcessError):
                 os.waitpid(pid, os.WNOHANG)
@@ -302,11 +275,12 @@ class _Template:
     # ── time ─────────────────────────────────────────────────────────────────
 
     def _patience(self) -> float | None:
-        if self._control.has_unsent:
+        channels = [self._control, *(each.process.channel for each in self._children.values())]
+        if any(each.has_unsent for each in channels):
             return _RESEND_S
         if not self._children:
             return None
-        moments = [self._heard_at + self._begin.lease_s, self._closes_at]
+        moments = [self._heard_at + self._lease_s, self._closes_at]
         moments += [child.deadline for child in self._children.values()]
         return max(0.0, min(each for each in moments if each is not None) - time.monotonic())
 
@@ -317,15 +291,17 @@ class _Template:
                 self._overdue(child)
         if self._closes_at is not None and (not self._children or now > self._closes_at):
             self._perish()
-        if self._children and now > self._heard_at + self._begin.lease_s:
-            self._leave(f"its runner was silent for {self._begin.lease_s:g} s")
+        if self._children and now > self._heard_at + self._lease_s:
+            self._leave(f"its runner was silent for {self._lease_s:g} s")
 
     def _overdue(self, child: _Child) -> None:
         child.deadline = None
-        if child.is_forked and not child.is_started:
+        if child.process.is_forked and not child.is_started:
             # Something that the module holds does not survive a fork: no more of them.
-            child.is_stuck, self._forks = True, False
-        kill(child.pid)
+            child.is_stuck = True
+            if self._launcher is not None:
+                self._launcher.give_up_forks()
+        kill(child.process.pid)
 
     # ── the end ──────────────────────────────────────────────────────────────
 

@@ -52,6 +52,7 @@ class TemplateProcess:
         self.channel = Channel(ours)
         self.channel.send(begin.to_message())
         self.pids: dict[int, int] = {}
+        self._is_ready = False
         self._reason = ""
 
     def start(self, start: Start) -> None:
@@ -77,6 +78,8 @@ class TemplateProcess:
 
     def _note(self, message: Message) -> None:
         match message["is"]:
+            case "ready":
+                self._is_ready = True
             case "started":
                 self.pids[message["number"]] = message["pid"]
             case "ended":
@@ -103,6 +106,9 @@ class TemplateProcess:
 
     def close(self, patience: timedelta) -> None:
         """Wait for its end, and make it."""
+        self.receive()
+        if not self._is_ready:  # it imports, and does not listen: there is nothing to wait for
+            self._process.terminate()
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(patience.total_seconds())
         self.destroy()

@@ -216,6 +216,24 @@ class TestIsolation:
 
         assert flows.artifact(end, "w") == (1, 2)
 
+    def test_a_fork_that_the_step_lets_return_is_not_the_attempt(
+        self, flows: Flows, executor: Executor
+    ) -> None:
+        source = one_step(
+            """
+            mine = os.getpid()
+            if os.fork() != 0:
+                time.sleep(0.5)
+            self.is_mine = os.getpid() == mine
+            """
+        )
+        task = flows.task(flows.plan(flows.code(source)))
+
+        (end,) = run_out(executor, task)
+
+        assert end.outcome is Outcome.SUCCEEDED
+        assert flows.artifact(task, "is_mine") is True
+
 
 class TestFailure:
     def test_has_the_exception_and_its_place_as_reason_and_the_traceback_in_stderr(
