@@ -57,6 +57,8 @@ LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
 _K = TypeVar("_K")
 _T = TypeVar("_T")
 
+_URL_SAFE = str.maketrans("+/", "-_")
+
 
 class Admin:
     """Asks through one admin client at a time. Safe to use from several threads."""
@@ -71,7 +73,7 @@ class Admin:
         """What each topic is; None when there is none."""
         answers = self._ask("asking for topics", lambda: self.ask_topics(names))
         return {
-            name: answer and TopicInfo(name, str(answer.topic_id), len(answer.partitions))
+            name: answer and TopicInfo(name, url_safe(str(answer.topic_id)), len(answer.partitions))
             for name, answer in answers.items()
         }
 
@@ -218,3 +220,9 @@ class Admin:
 
 def _silence() -> KafkaException:
     return KafkaException(KafkaError(KafkaError._TIMED_OUT, "no answer"))
+
+
+def url_safe(topic_id: str) -> str:
+    """A topic id as Kafka's own tools print it: librdkafka's has `/` and `+` (*seen*), which
+    would be taken for a separator in keys and paths."""
+    return topic_id.translate(_URL_SAFE)
