@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help venv lock demo test check servers clean
+.PHONY: help venv lock demo test bench check servers clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1\t/' | expand -t 18
@@ -30,6 +30,9 @@ test: $(STAMP)  ## the tests, on real servers where they can be had
 	  $(MAKE) --no-print-directory servers; \
 	else echo "make servers: left out, needs java, mvn and go"; fi
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+bench: $(STAMP)  ## how fast it is, beside what bounds it; three minutes at most
+	$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
 servers: $(STAMP)  ## fetch Kafka and an S3 server into the cache for tests
 	$(BIN)/python -m tests.servers.provision
