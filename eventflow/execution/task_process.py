@@ -10,6 +10,7 @@ with its template.
 from __future__ import annotations
 
 import atexit
+import faulthandler
 import os
 import random
 import signal
@@ -119,6 +120,7 @@ def _redirect(folder: Path) -> None:
     for number, opened in enumerate(open_streams(folder), start=1):
         os.dup2(opened, number)
         os.close(opened)
+    faulthandler.enable(2)  # a crash in C says where, in the attempt's stderr
 
 
 def _reseed() -> None:

@@ -293,6 +293,15 @@ class TestFailure:
         assert flows.output(task, "stdout") == "half way\n"
         assert "killed by SIGKILL" in flows.output(task, "stderr")
 
+    def test_in_c_says_in_stderr_where_it_was(self, flows: Flows, executor: Executor) -> None:
+        source = one_step("ctypes.string_at(0)", module="import ctypes")
+        task = flows.task(flows.plan(flows.code(source)))
+
+        (end,) = run_out(executor, task)
+
+        assert end.reason == "its process was killed by SIGSEGV"
+        assert f'File "{task.run.code_root}/flow.py", line' in flows.output(task, "stderr")
+
     def test_after_the_artifacts_stand_is_none(self, flows: Flows, executor: Executor) -> None:
         source = one_step("atexit.register(os.abort)", module="import atexit")
 

@@ -11,17 +11,24 @@ from pathlib import Path
 
 import pytest
 
+from eventflow.bus.reading import read_to_end
+from eventflow.context import World
 from eventflow.effects import Effects
 from eventflow.errors import StoreUnreachable
 from eventflow.execution.by_hand import OnLine, run_by_hand
 from eventflow.execution.driver import RunDriver
 from eventflow.execution.local import LocalExecutor
 from eventflow.model.completion import Outcome
+from eventflow.model.event import EventRecord
+from eventflow.model.log import Record, TopicPartition
 from eventflow.model.run import TaskState
 from eventflow.model.task import RunEnd, RunPlan, TaskKey
+from eventflow.settings import StoreSettings
+from eventflow.store.artifacts import read_task
 from eventflow.store.layout import flow_index_prefix, run_id_of_index_key
 from eventflow.store.local import LocalStore
 from eventflow.store.runs import EndFile, place_of, read_end, read_run
+from tests.servers.s3 import S3Endpoint
 from tests.support.eventually import eventually
 from tests.support.flows import HEADER, Flows, diamond, is_running, one_step
 
@@ -236,6 +243,63 @@ class TestByHand:
         )
 
         assert end.outcome is Outcome.SUCCEEDED
+
+    @pytest.mark.s3
+    def test_a_run_keeps_its_artifacts_in_a_bucket(
+        self,
+        flows: Flows,
+        s3_server: S3Endpoint,
+        s3_bucket: str,
+        s3_prefix: str,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", s3_server.access_key)
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", s3_server.secret_key)
+        flows.store = StoreSettings(
+            url=f"s3://{s3_bucket}/{s3_prefix}",
+            endpoint_url=s3_server.endpoint_url,
+            region=s3_server.region,
+        )
+        source = one_step("self.large = os.urandom(100_000)\nself.small = 7")
+        source = source.replace(
+            "    def end(self):\n        pass",
+            "    def end(self):\n        self.size = len(self.large) + self.small",
+        )
+        plan = flows.plan(flows.code(source))
+
+        end = by_hand(flows, plan)
+
+        assert (end.outcome, end.reason) == (Outcome.SUCCEEDED, "")
+        assert flows.artifact(flows.task(plan, "end"), "size") == 100_007
+
+    def test_events_that_a_task_publishes_are_in_its_record_and_in_the_log(
+        self, flows: Flows
+    ) -> None:
+        body = "for n in (1, 2):\n    Event('counted', {'n': n}).publish()"
+        source = one_step(body, module="from eventflow import Event")
+        plan = flows.plan(flows.code(source))
+
+        by_hand(flows, plan)
+
+        world = flows.world()
+        record = read_task(world.store, place_of(plan.request), TaskKey(1, "start"))
+        events = {
+            where: world.codec.decode(each.value)
+            for where, each in records_of(world)
+            if each.value is not None
+        }
+        ids = [f"{plan.request.run_id}/start/0/{number}" for number in (0, 1)]
+        assert [str(offset) for offset in record.published] == list(events)
+        assert [event.id for event in events.values() if isinstance(event, EventRecord)] == ids
+        world.close()
+
+
+def records_of(world: World) -> Iterator[tuple[str, Record]]:
+    """Every record of `events`, by its offset as people write it."""
+    for partition in range(world.topics.event_partitions):
+        where = TopicPartition(world.topics.events, partition)
+        for record in read_to_end(world.bus, where):
+            yield f"{where.topic}/{partition}/{record.offset}", record
 
 
 class TestTakeOver:

@@ -18,7 +18,7 @@ from eventflow.execution.port import Executor
 from eventflow.model.graph import FlowGraph, StepKind, StepNode
 from eventflow.model.run import RunRequest
 from eventflow.model.task import RunPlan, TaskEnd, TaskKey, TaskPlan
-from eventflow.settings import Settings
+from eventflow.settings import Settings, StoreSettings
 from eventflow.store.artifacts import load_value, read_task
 from eventflow.store.runs import place_of
 from tests.support.eventually import eventually
@@ -86,6 +86,7 @@ class Flows:
     """A state folder with a store, and what runs on it."""
 
     home: Path
+    store: StoreSettings = field(default_factory=StoreSettings)
     executors: list[LocalExecutor] = field(default_factory=list)
     runs: int = 0
 
@@ -97,7 +98,7 @@ class Flows:
     def world(self, **settings: Any) -> World:
         """The embedded world in the state folder."""
         self._made("store")
-        return app.connect(Settings(home=self.home, **settings))
+        return app.connect(Settings(home=self.home, store=self.store, **settings))
 
     def executor(
         self, lease: timedelta = timedelta(seconds=30), templates: int = 8
