@@ -29,11 +29,11 @@ class Landed:
     digest: str
 
 
-def flights_key(day: date) -> str:
+def flights_key(day: date | str) -> str:
     return f"landing/flights/date={day}.parquet"
 
 
-def plan_key(day: date) -> str:
+def plan_key(day: date | str) -> str:
     return f"landing/plan/date={day}.parquet"
 
 
