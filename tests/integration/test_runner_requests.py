@@ -69,8 +69,8 @@ class TestOnce:
 
 
 class TestGivenUp:
-    def test_a_request_of_an_unknown_deployment_is_a_dead_letter(self, any_rig: RunnerRig) -> None:
-        rig, runner = any_rig, any_rig.process()
+    def test_a_request_of_an_unknown_deployment_is_a_dead_letter(self, rig: RunnerRig) -> None:
+        runner = rig.process()
         unknown = rig.new_request("Forgotten")
         rig.publish(unknown)
         good = rig.request()
@@ -83,8 +83,8 @@ class TestGivenUp:
         assert rig.record(unknown.run_id) is None
         assert runner.count("runner_dead_letters_total", reason="unknown-deployment") == 1
 
-    def test_an_undecodable_request_is_a_dead_letter(self, any_rig: RunnerRig) -> None:
-        rig, runner = any_rig, any_rig.process()
+    def test_an_undecodable_request_is_a_dead_letter(self, rig: RunnerRig) -> None:
+        runner = rig.process()
         place = rig.publish_raw(rig.topics.run_requests, b"\x00garbage")
         good = rig.request()
 
@@ -158,8 +158,8 @@ class TestGivenUp:
 
 
 class TestRoom:
-    def test_a_request_waits_unread_while_no_slot_is_free(self, any_rig: RunnerRig) -> None:
-        rig, runner = any_rig, any_rig.process(slots=1)
+    def test_a_request_waits_unread_while_no_slot_is_free(self, rig: RunnerRig) -> None:
+        runner = rig.process(slots=1)
         first, second = rig.request(), rig.request()
         rig.until(lambda: runner.tasks.started, runner)
 
@@ -189,20 +189,20 @@ class TestRoom:
         rig.until(lambda: runner.tasks.started, runner)
         runner.runner.drain()
         refused = rig.request()
-        assert not runner.runner.is_drained
+        while_it_runs = runner.runner.is_drained
 
         rig.execute(mine, runner)
         rig.steps(runner)
 
-        assert runner.runner.is_drained
+        assert (while_it_runs, runner.runner.is_drained) == (False, True)
         assert rig.record(refused) is None
 
 
 class TestBeginning:
     def test_a_run_can_be_found_every_way_before_its_first_task_starts(
-        self, any_rig: RunnerRig
+        self, rig: RunnerRig
     ) -> None:
-        rig, runner = any_rig, any_rig.process()
+        runner = rig.process()
         causes = (rig.cause(7), rig.cause(2001, run_id="r" + "u" * 20))
         request = rig.new_request(causes=causes)
         rig.publish(request)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cached_property
@@ -29,7 +29,7 @@ from eventflow.codec.codec import Codec
 from eventflow.codec.dead_letters import read_dead_letter
 from eventflow.codec.records import AnyRecord
 from eventflow.effects import Clock, Effects, SystemClock
-from eventflow.errors import StoreUnreachable
+from eventflow.errors import BusUnreachable, StoreUnreachable
 from eventflow.execution.code import package, store_package
 from eventflow.metrics import RunnerMetrics
 from eventflow.model.completion import Completion, Outcome
@@ -82,20 +82,34 @@ class Crashed(BaseException):
 
 @dataclass
 class Moments:
-    """What happens at fault points, each once: the process dies, or others go on meanwhile."""
+    """What happens at a fault point, once: the process dies, or others go on meanwhile."""
 
-    actions: dict[str, Callable[[], None]] = field(default_factory=dict)
+    name: str = ""
+    nth: int = 1
+    action: Callable[[], None] = lambda: None
 
     def reach(self, name: str) -> None:
-        action = self.actions.pop(name, None)
-        if action is not None:
-            action()
+        if name != self.name:
+            return
+        self.nth -= 1
+        if self.nth == 0:
+            self.name = ""
+            self.action()
 
-    def die_at(self, name: str) -> None:
+    def at(self, name: str, action: Callable[[], None], nth: int = 1) -> None:
+        """Do something when `name` is reached for the `nth` time from now on."""
+        self.name, self.nth, self.action = name, nth, action
+
+    def die_at(self, name: str, nth: int = 1) -> None:
         def die() -> None:
             raise Crashed(name)
 
-        self.actions[name] = die
+        self.at(name, die, nth)
+
+    @property
+    def is_past(self) -> bool:
+        """Whether it has happened."""
+        return not self.name
 
 
 @dataclass
@@ -218,7 +232,9 @@ class RunnerProcess:
     patience: timedelta
 
     def step(self) -> None:
-        self.runner.step(self.patience)
+        """As `serving` does it, for which a slow broker is no error."""
+        with suppress(BusUnreachable) if self.patience else nullcontext():
+            self.runner.step(self.patience)
 
     def count(self, name: str, **labels: str) -> float:
         """A metric; zero when nothing was counted."""
