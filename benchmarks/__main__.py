@@ -1,7 +1,7 @@
 """`python -m benchmarks`: measure, print a table, write one JSON line a figure.
 
-Stops by itself: what takes longer than `--limit` ends the run with an error, and everything that
-was started ends with it.
+Stops by itself: when it has taken `--limit` seconds (a busy machine), it shows what it has so far
+and exits with 1. Everything that it started ends with it.
 """
 
 from __future__ import annotations
@@ -30,13 +30,21 @@ def main() -> int:
     """Exit status 0 when everything was measured, whether or not a goal was met."""
     options = _options()
     options.json.parent.mkdir(parents=True, exist_ok=True)
-    with _limit(options.limit), options.json.open("w", encoding="utf-8") as file:
-        here, load_before = machine(), load()
-        begun = {"machine": here, "begun_at": datetime.now(UTC).isoformat()}
-        figures = [_kept(figure, begun, file) for figure in _measured(options)]
+    here, load_before = machine(), load()
+    begun = {"machine": here, "begun_at": datetime.now(UTC).isoformat()}
+    figures: list[Figure] = []
+    late: TimeoutError | None = None
+    with options.json.open("w", encoding="utf-8") as file:
+        try:
+            with _limit(options.limit):
+                for figure in _measured(options):
+                    _keep(figure, begun, file)
+                    figures.append(figure)
+        except TimeoutError as error:
+            late = error
     show(figures, here, (load_before, load()))
     print(f"written to {options.json}")
-    return 0
+    return 0 if late is None else _say_late(late)
 
 
 def _options() -> argparse.Namespace:
@@ -81,13 +89,17 @@ def _on(place: Place, options: argparse.Namespace) -> Iterator[Figure]:
         yield from event_to_user_code.measure(place, events=options.events, rate=options.rate)
 
 
-def _kept(figure: Figure, begun: dict[str, Any], file: TextIO) -> Figure:
+def _say_late(error: TimeoutError) -> int:
+    print(f"not everything was measured: {error}", file=sys.stderr)
+    return 1
+
+
+def _keep(figure: Figure, begun: dict[str, Any], file: TextIO) -> None:
     """Written at once: what was measured is kept when a later benchmark fails."""
     line = {**figure.to_json(), **begun, "load": load()}
     file.write(json.dumps(line, ensure_ascii=False) + "\n")
     file.flush()
     print(f"measured: {figure.benchmark}, {figure.backend}", file=sys.stderr)
-    return figure
 
 
 @contextmanager

@@ -31,6 +31,7 @@ FLOW = Path(__file__).parent / "flows" / "stamp.py"
 _GOALS = {"embedded": Goal("p50", 8), "kafka": Goal("p50", 12)}
 _WARM_UPS = 5
 _PATIENCE_S = 20
+_GETTING_READY_S = 60  # a new broker makes its inner topics first
 _READY_S = 0.02
 _POLL = timedelta(seconds=1)
 
@@ -40,10 +41,10 @@ def measure(place: Place, *, events: int, rate: float) -> Iterator[Figure]:
     stamps = place.folder / "stamps"
     stamps.mkdir()
     with place.up() as cluster, place.connected() as world:
-        cluster.flow(FLOW, "deploy")
+        eventually(lambda: cluster.flow(FLOW, "deploy"), timeout=_GETTING_READY_S)
         for number in range(_WARM_UPS):
             _publish(-1 - number, stamps)
-            _reached_at(-1 - number, stamps)
+            _reached_at(-1 - number, stamps, _GETTING_READY_S)
         ours, bare = _alternate(world, stamps, events, 1 / rate)
     name = "event → first line of user code"
     peer = "publish → plain reader"
@@ -77,12 +78,12 @@ def _publish(number: int, stamps: Path) -> int:
     return at
 
 
-def _reached_at(number: int, stamps: Path) -> int:
+def _reached_at(number: int, stamps: Path, patience_s: float = _PATIENCE_S) -> int:
     def stamp() -> str:
         text = (stamps / str(number)).read_text()
         return text if text.endswith("\n") else ""
 
-    return int(eventually(stamp, timeout=_PATIENCE_S, message=f"event {number} started nothing"))
+    return int(eventually(stamp, timeout=patience_s, message=f"event {number} started nothing"))
 
 
 class _Watch:

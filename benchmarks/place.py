@@ -69,7 +69,8 @@ def embedded() -> Iterator[Place]:
 
 @contextmanager
 def on_kafka() -> Iterator[Place]:
-    """A single broker on loopback, found as the tests find one, and a local store.
+    """A single broker on loopback, found as the tests find one, and a local store; with as many
+    partitions as the embedded bus has.
 
     Raises:
         ServerMissing: there is none to be had; the message says how to get one.
@@ -79,6 +80,7 @@ def on_kafka() -> Iterator[Place]:
             "EVENTFLOW_HOME": str(folder / "state"),
             "EVENTFLOW_KAFKA__BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
             "EVENTFLOW_TOPIC_PREFIX": f"b-{secrets.token_hex(4)}.",
+            "EVENTFLOW_PARTITIONS": "4",
         }
         yield Place("kafka", folder, settings)
 
