@@ -6,7 +6,7 @@ the same conclusion, whatever its own clock says (docs/protocols.md §6.5).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from eventflow.model.run import Heartbeat, RunRecord
 
-__all__ = ["RunnersSeen", "WhyTakeOver"]
+__all__ = ["RunnersSeen", "WhyTakeOver", "taken_over"]
 
 
 class WhyTakeOver(StrEnum):
@@ -102,3 +102,15 @@ def _is_disowned(life: _Life, record: RunRecord, written_at: datetime) -> bool:
     beats = tuple(life.last_two())
     this = Working(record.run_id, record.epoch)
     return len(beats) == 2 and all(at > written_at and this not in b.working for b, at in beats)
+
+
+def taken_over(record: RunRecord, runner_id: str, why: WhyTakeOver, finished: int) -> RunRecord:
+    """The record of a run in its next epoch; `finished` tasks have their artifacts by now."""
+    stalled = 0 if finished > record.finished_tasks else record.stalled_take_overs
+    return replace(
+        record,
+        epoch=record.epoch + 1,
+        runner_id=runner_id,
+        stalled_take_overs=stalled + (1 if why.is_silence else 0),
+        finished_tasks=finished,
+    )

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 
 from eventflow.bus.reading import read_to_end
 from eventflow.codec.dead_letters import dead_letter
+from eventflow.errors import UndecodableRecord
 from eventflow.model.completion import Completion
-from eventflow.model.log import Record, TopicPartition
+from eventflow.model.log import NewRecord, Record, TopicPartition
 from eventflow.model.run import RunPosition, RunRecord
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from eventflow.bus.port import Assignment
-    from eventflow.model.log import NewRecord
     from eventflow.model.run import RunRequest
     from eventflow.services.log_parts import LogParts
     from eventflow.store.runs import EndFile
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["Custody", "Standing"]
 
 _KEPT = timedelta(days=31)
+_LONGEST_REASON = 2000
 _FAR_PAST = timedelta(days=30)
 
 
@@ -46,7 +47,11 @@ class Standing:
 
 @dataclass(slots=True)
 class Custody:
-    """One owned partition. `requests` and `reports` wait here, decided one after another."""
+    """One owned partition. `requests` and `reports` wait here, decided one after another.
+
+    `starting` counts what `stage_start` has promised a slot. Nothing is decided here before
+    `not_before` of the clock that never jumps.
+    """
 
     parts: LogParts
     assignment: Assignment
@@ -54,12 +59,15 @@ class Custody:
     ended: dict[str, datetime] = field(default_factory=dict)
     requests: deque[Record] = field(default_factory=deque)
     reports: deque[Record] = field(default_factory=deque)
+    starting: int = 0
+    not_before: timedelta = timedelta()
     _position: RunPosition | None = None
     _staged: set[str] = field(default_factory=set)
     _records: list[NewRecord] = field(default_factory=list)
     _applied: list[Callable[[], None]] = field(default_factory=list)
     _next: dict[str, int] = field(default_factory=dict)
     _committed: dict[str, int] = field(default_factory=dict)
+    _unreadable: dict[bytes, tuple[Record, UndecodableRecord]] = field(default_factory=dict)
 
     @property
     def partition(self) -> int:
@@ -73,6 +81,8 @@ class Custody:
         topic = TopicPartition(self.parts.topics.runs, self.partition)
         for record in read_to_end(self.parts.bus, topic):
             self._fold(record)
+        for record, error in self._unreadable.values():
+            self._give_up_state(record, error)
         self.parts.effects.faults.reach("runner.restored")
         self._seek()
 
@@ -93,6 +103,16 @@ class Custody:
         """Whether the record of a request of that age may have been tombstoned."""
         return self.parts.effects.clock.now() - request.requested_at > _FAR_PAST
 
+    def has_open(self, record: RunRecord) -> bool:
+        """Whether the run is open, and nobody has taken it over since that record."""
+        standing = self.open.get(record.run_id)
+        return standing is not None and standing.record.epoch == record.epoch
+
+    def stage_start(self, record: RunRecord, then: Callable[[], None]) -> None:
+        """As `stage`, of a run that takes a slot once it is committed."""
+        self.starting += 1
+        self.stage(record, then)
+
     def stage(self, record: RunRecord, then: Callable[[], None]) -> None:
         """Write an open record; `then` is called once it is committed."""
         now = self.parts.effects.clock.now()
@@ -110,7 +130,7 @@ class Custody:
         terminal = replace(
             record,
             outcome=end.outcome,
-            reason=end.reason,
+            reason=_short(end.reason),
             finished_at=end.ended_at,
             request=replace(record.request, causes=()),
         )
@@ -168,6 +188,7 @@ class Custody:
         """What was staged is true now."""
         applied, self._applied, self._records = self._applied, [], []
         self._staged.clear()
+        self.starting = 0
         self._position, self._committed = self._staged_position(), dict(self._next)
         for apply in applied:
             apply()
@@ -186,10 +207,16 @@ class Custody:
         )
 
     def _fold(self, record: Record) -> None:
+        key = record.key or b""
+        self._unreadable.pop(key, None)
         if record.value is None:
-            self.ended.pop((record.key or b"").decode(), None)
+            self.ended.pop(key.decode(errors="replace"), None)
             return
-        value = self.parts.decoder.decode(record.value)
+        try:
+            value = self.parts.decoder.decode(record.value)
+        except UndecodableRecord as error:
+            self._unreadable[key] = (record, error)
+            return
         if isinstance(value, RunPosition):
             self._position = value
         elif isinstance(value, RunRecord):
@@ -201,6 +228,12 @@ class Custody:
         else:
             self.open.pop(run.run_id, None)
             self.ended[run.run_id] = run.finished_at or at
+
+    def _give_up_state(self, record: Record, error: UndecodableRecord) -> None:
+        """Move the last value of a key to the dead letters, whole: once, not in every restore."""
+        self.stage_dead_letter(record, reason=error.reason, message=str(error))
+        topic, key = self.parts.topics.runs, record.key or b""
+        self._records.append(NewRecord(topic, key, None, partition=self.partition))
 
     def _seek(self) -> None:
         """Read on from the position; from the start of a topic that was made anew."""
@@ -234,6 +267,11 @@ class Custody:
         self.stage_dead_letter(lost, reason="gap", message=message)
 
 
+def _short(reason: str) -> str:
+    """A record has a limit; `end.json` has all of it."""
+    return reason if len(reason) <= _LONGEST_REASON else reason[:_LONGEST_REASON] + " …"
+
+
 def _completion(record: RunRecord, end: EndFile) -> Completion:
     request = record.request
     return Completion(
@@ -243,7 +281,7 @@ def _completion(record: RunRecord, end: EndFile) -> Completion:
         run_id=request.run_id,
         epoch=end.epoch,
         outcome=end.outcome,
-        reason=end.reason,
+        reason=_short(end.reason),
         requested_at=request.requested_at,
         finished_at=end.ended_at,
         roots=request.roots,

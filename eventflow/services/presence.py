@@ -14,6 +14,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import structlog
+
+from eventflow.errors import UndecodableRecord
 from eventflow.model.log import NewRecord, TopicPartition
 from eventflow.model.presence import RunnersSeen, WhyTakeOver
 from eventflow.model.run import Heartbeat, RunRecord, Working
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Host", "Presence"]
 
+_log = structlog.get_logger(__name__)
 _FORGET_AFTER = timedelta(hours=1)
 _NO_WAIT = timedelta()
 
@@ -91,10 +95,15 @@ class Presence:
         silent = self._effects.clock.elapsed() - self._acknowledged
         return self._has_beaten and silent >= self._settings.lease - self._settings.lease_margin
 
+    @property
+    def is_due(self) -> bool:
+        """Whether it is time for the next heartbeat."""
+        return self._effects.clock.elapsed() >= self._due
+
     def tick(self, working: Sequence[Working]) -> None:
         """Read the others' heartbeats; send one's own when it is due."""
         self._follow()
-        if self._effects.clock.elapsed() >= self._due:
+        if self.is_due:
             self.beat(working)
 
     def beat(self, working: Sequence[Working]) -> None:
@@ -149,7 +158,12 @@ class Presence:
         if record.value is None:
             self._seen.forget((record.key or b"").decode())
             return
-        beat = self._log.decoder.decode(record.value)
+        try:
+            beat = self._log.decoder.decode(record.value)
+        except UndecodableRecord as error:
+            # It says nothing of any runner. It stays in the topic, so nothing is lost.
+            _log.warning("runners.undecodable", offset=record.offset, error=str(error))
+            return
         if isinstance(beat, Heartbeat):
             self._seen.fold(beat, record.appended_at)
 

@@ -10,6 +10,7 @@ It has no threads: `step` does what can be done now. It never imports user code.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -21,17 +22,21 @@ from eventflow.errors import (
     BusBusy,
     BusUnreachable,
     Fenced,
+    Retriable,
     StoreForbidden,
     StoreUnreachable,
     UndecodableRecord,
 )
 from eventflow.model.completion import Outcome
 from eventflow.model.log import partition_of
-from eventflow.model.presence import WhyTakeOver
+from eventflow.model.presence import WhyTakeOver, taken_over
 from eventflow.model.run import RunRecord, RunReport, RunRequest
 from eventflow.model.task import RunEnd
+from eventflow.services.commits import commit_all
 from eventflow.services.custody import Custody, Standing
-from eventflow.store.runs import EndFile, finished_tasks, place_of, read_end, write_end
+from eventflow.services.ends import decide_end, end_of, end_to_publish
+from eventflow.services.reports import report
+from eventflow.store.runs import EndFile, finished_tasks, place_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -69,6 +74,7 @@ _log = structlog.get_logger(__name__)
 _TICK = timedelta(milliseconds=2)
 _NO_WAIT = timedelta()
 _REFENCE = timedelta(seconds=1)
+_RETRY = timedelta(milliseconds=500)
 _HOURLY = timedelta(hours=1)
 _FETCH = 64
 _AWAY = (StoreUnreachable, StoreForbidden, BucketMissing)
@@ -121,12 +127,13 @@ class Runner:
         Raises:
             BusUnreachable: nothing is lost; call it again.
         """
-        self._mind_the_lease()
-        self._presence.tick(self._slots.working)
+        self._keep_alive()
         is_busy = self._slots.is_executing
         self._take_in(self._consumer.poll(_NO_WAIT if is_busy else timeout, limit=_FETCH))
         self._restore()
-        self._slots.advance(_TICK if is_busy else _NO_WAIT)
+        if self._is_late:
+            self._keep_alive()
+        self._slots.advance(_TICK if is_busy else _NO_WAIT, lambda: self._is_late)
         self._conclude()
         self._forget()
         self._commit()
@@ -135,24 +142,46 @@ class Runner:
         self._parts.task_states.flush()
 
     def close(self) -> None:
-        """Stop all tasks, release the runs, say goodbye, leave the group."""
-        for execution in self._slots.ended():
-            self._finish(execution)
-        self._report()
-        self._release()
-        self._slots.stop_all()
-        self._commit()
-        self._presence.leave()
-        self._consumer.close()
+        """Stop all tasks, release the runs, say goodbye, leave the group.
+
+        Raises:
+            BusUnreachable: nobody was told; the tasks are stopped nevertheless.
+        """
+        stopped = self._slots.stop_unfinished()
+        try:
+            for execution in self._slots.ended():
+                self._finish(execution)
+            self._report()
+            self._release(stopped)
+            self._commit()
+            self._presence.leave()
+        finally:
+            self._slots.close()
+            self._consumer.close()
 
     # -- the lease -------------------------------------------------------------------------------
+
+    @property
+    def _is_late(self) -> bool:
+        """Whether the heartbeat is due: what takes long stops here and goes on in the next step,
+        so that between two heartbeats there is one slow answer, not one a run."""
+        return self._presence.is_due
+
+    def _keep_alive(self) -> None:
+        self._mind_the_lease()
+        try:
+            self._presence.tick(self._slots.working)
+        except BusUnreachable:
+            # The wait for an answer may have outlasted the lease.
+            self._mind_the_lease()
+            raise
 
     def _mind_the_lease(self) -> None:
         if not self._presence.has_lapsed:
             return
         _log.warning("runner.lapsed", runner_id=self._presence.runner_id)
         self._metrics.lapses.inc()
-        self._slots.stop_all()
+        self._slots.stop_unfinished()
         self._presence.renew()
 
     # -- partitions ------------------------------------------------------------------------------
@@ -175,12 +204,16 @@ class Runner:
                 del self._unrestored[partition]
             elif now >= not_before:
                 self._restore_one(assignment)
+                if self._is_late:
+                    break
 
     def _restore_one(self, assignment: Assignment) -> None:
         custody = Custody(self._log_parts, assignment)
         try:
             custody.restore()
-        except (Fenced, BusBusy):
+        except (Fenced, BusBusy, BusUnreachable) as error:
+            # One partition without a leader keeps none of the others waiting.
+            _log.warning("runner.restore-failed", partition=custody.partition, error=str(error))
             self._again(assignment)
             return
         del self._unrestored[assignment.partition]
@@ -189,6 +222,7 @@ class Runner:
     def _again(self, assignment: Assignment) -> None:
         """Restore a partition anew, unless it is lost: at most once a second (§2)."""
         self._custodies.pop(assignment.partition, None)
+        self._unrestored.pop(assignment.partition, None)  # last in the order, too
         self._unrestored[assignment.partition] = (assignment, self._clock.elapsed() + _REFENCE)
 
     # -- what follows ----------------------------------------------------------------------------
@@ -196,15 +230,28 @@ class Runner:
     def _conclude(self) -> None:
         for execution in self._slots.ended():
             self._finish(execution)
-        room = 0 if self._is_draining or self._presence.has_lapsed else self._slots.free
         for custody in self._custodies.values():
-            try:
-                self._read_reports(custody)
-                room -= self._take_overs(custody, room)
-                room -= self._accept(custody, room)
-            except _AWAY as error:
-                # What was staged is committed; the rest waits in its queue for the store.
-                _log.warning("store.away", error=str(error))
+            if self._clock.elapsed() >= custody.not_before:
+                self._conclude_one(custody)
+            if self._is_late:
+                break
+
+    def _conclude_one(self, custody: Custody) -> None:
+        try:
+            self._read_reports(custody)
+            self._take_overs(custody)
+            self._accept(custody)
+        except _AWAY as error:
+            # What was staged is committed; the rest waits in its queue for the store.
+            _log.warning("store.away", error=str(error))
+            custody.not_before = self._clock.elapsed() + _RETRY
+
+    @property
+    def _has_room(self) -> bool:
+        """Whether a slot is free, and not promised to a record that waits for its commit."""
+        if self._is_draining or self._presence.has_lapsed:
+            return False
+        return self._slots.free > sum(each.starting for each in self._custodies.values())
 
     def _finish(self, execution: Execution) -> None:
         """Publish the end of a run of a partition owned here."""
@@ -216,7 +263,9 @@ class Runner:
         if record.run_id in custody.ended:
             self._slots.release(record.run_id)
         elif not custody.is_staged(record.run_id):
-            self._stage_end(custody, record, end)
+            # Whoever has taken the run over meanwhile: the end that stands is the end.
+            standing = custody.open.get(record.run_id)
+            self._stage_end(custody, standing.record if standing else record, end)
 
     def _stage_end(self, custody: Custody, record: RunRecord, end: EndFile) -> None:
         def then() -> None:
@@ -230,11 +279,13 @@ class Runner:
     def _read_reports(self, custody: Custody) -> None:
         while custody.reports:
             record = custody.reports[0]
-            report = self._decoded(custody, record)
-            if isinstance(report, RunReport):
-                self._heed(custody, report)
+            value = self._decoded(custody, record)
+            if isinstance(value, RunReport):
+                self._heed(custody, value)
             custody.reports.popleft()
             custody.stage_read(record)
+            if self._is_late:
+                break
 
     def _heed(self, custody: Custody, report: RunReport) -> None:
         standing = custody.open.get(report.run_id)
@@ -244,7 +295,7 @@ class Runner:
             if standing.record.epoch == report.epoch:
                 custody.stage(replace(standing.record, runner_id=""), _nothing)
             return
-        end = read_end(self._store, place_of(standing.record.request))
+        end = end_to_publish(self._store, standing.record.request, self._log_parts.effects)
         if end is not None:
             self._slots.stop(report.run_id)
             self._stage_end(custody, standing.record, end)
@@ -260,15 +311,15 @@ class Runner:
 
     # -- take-overs ------------------------------------------------------------------------------
 
-    def _take_overs(self, custody: Custody, room: int) -> int:
-        taken = 0
+    def _take_overs(self, custody: Custody) -> None:
         for standing in custody.open_runs():
-            if taken >= room:
+            if not self._has_room:
                 break
             why = self._why_take_over(custody, standing)
             if why is not None:
-                taken += self._take_over(custody, standing.record, why)
-        return taken
+                self._take_over(custody, standing.record, why)
+                if self._is_late:
+                    break
 
     def _why_take_over(self, custody: Custody, standing: Standing) -> WhyTakeOver | None:
         record = standing.record
@@ -278,22 +329,21 @@ class Runner:
             return WhyTakeOver.NOT_LISTED
         return self._presence.why_take_over(record, standing.written_at)
 
-    def _take_over(self, custody: Custody, record: RunRecord, why: WhyTakeOver) -> int:
-        """Go on with a run; how many slots that takes."""
-        place = place_of(record.request)
-        end = read_end(self._store, place)
+    def _take_over(self, custody: Custody, record: RunRecord, why: WhyTakeOver) -> None:
+        """Go on with a run, unless it has ended or is hopeless."""
+        end = end_to_publish(self._store, record.request, self._log_parts.effects)
         if end is not None:
             self._metrics.recovered.inc()
             self._stage_end(custody, record, end)
-            return 0
+            return
         deployment = self._deployment(record.request)
-        taken = self._next_epoch(record, why, finished_tasks(self._store, place))
+        finished = finished_tasks(self._store, place_of(record.request))
+        taken = taken_over(record, self._presence.runner_id, why, finished)
         hopeless = self._why_hopeless(taken, deployment)
         if hopeless is not None or deployment is None:
             self._stage_end(custody, record, self._fail(record, hopeless or ""))
-            return 0
-        self._stage_take_over(custody, taken, deployment, why)
-        return 1
+        else:
+            self._stage_take_over(custody, taken, deployment, why)
 
     def _stage_take_over(
         self, custody: Custody, record: RunRecord, deployment: Deployment, why: WhyTakeOver
@@ -303,17 +353,7 @@ class Runner:
             _log.info("run.taken-over", run_id=record.run_id, epoch=record.epoch, why=why.value)
             self._slots.take(record, deployment)
 
-        custody.stage(record, then)
-
-    def _next_epoch(self, record: RunRecord, why: WhyTakeOver, finished: int) -> RunRecord:
-        stalled = 0 if finished > record.finished_tasks else record.stalled_take_overs
-        return replace(
-            record,
-            epoch=record.epoch + 1,
-            runner_id=self._presence.runner_id,
-            stalled_take_overs=stalled + (1 if why.is_silence else 0),
-            finished_tasks=finished,
-        )
+        custody.stage_start(record, then)
 
     def _why_hopeless(self, record: RunRecord, deployment: Deployment | None) -> str | None:
         if deployment is None:
@@ -326,41 +366,35 @@ class Runner:
         return None
 
     def _fail(self, record: RunRecord, reason: str) -> EndFile:
-        return write_end(
-            self._store,
-            place_of(record.request),
-            RunEnd(Outcome.FAILED, reason, {}),
-            epoch=record.epoch,
-            at=self._clock.now(),
-            nonce=self._log_parts.effects.ids.token(),
-        )
+        effects, end = self._log_parts.effects, RunEnd(Outcome.FAILED, reason, {})
+        return decide_end(self._store, record, end, effects, nonce=effects.ids.token())
 
     # -- requests --------------------------------------------------------------------------------
 
-    def _accept(self, custody: Custody, room: int) -> int:
-        accepted = 0
-        while custody.requests and accepted < room:
+    def _accept(self, custody: Custody) -> None:
+        while custody.requests and self._has_room:
             record = custody.requests[0]
             request = self._decoded(custody, record)
             if isinstance(request, RunRequest) and not self._is_known(custody, request):
-                accepted += self._accept_one(custody, record, request)
+                self._accept_one(custody, record, request)
             custody.requests.popleft()
             custody.stage_read(record)
-        return accepted
+            if self._is_late:
+                break
 
     def _is_known(self, custody: Custody, request: RunRequest) -> bool:
         if custody.knows(request.run_id) or custody.is_staged(request.run_id):
             return True
         if not custody.is_forgotten(request):
             return False
-        return read_end(self._store, place_of(request)) is not None
+        return end_of(self._store, request, self._log_parts.effects) is not None
 
-    def _accept_one(self, custody: Custody, record: Record, request: RunRequest) -> int:
+    def _accept_one(self, custody: Custody, record: Record, request: RunRequest) -> None:
         deployment = self._deployment(request)
         if deployment is None:
             message = f"version {request.version} of {request.flow} is in no deployment"
             self._give_up(custody, record, "unknown-deployment", message)
-            return 0
+            return
         accepted = RunRecord(
             run_id=request.run_id,
             epoch=1,
@@ -368,8 +402,7 @@ class Runner:
             request=request,
             accepted_at=self._clock.now(),
         )
-        custody.stage(accepted, lambda: self._begin(accepted, deployment))
-        return 1
+        custody.stage_start(accepted, lambda: self._begin(accepted, deployment))
 
     def _begin(self, record: RunRecord, deployment: Deployment) -> None:
         self._metrics.accepted.inc()
@@ -397,64 +430,42 @@ class Runner:
     # -- writing ---------------------------------------------------------------------------------
 
     def _commit(self) -> None:
-        """Commit every partition that has something to say, all in parallel."""
-        started = []
-        for custody in tuple(self._custodies.values()):
-            if not custody.has_staged:
-                continue
-            try:
-                started.append((custody, custody.commit()))
-            except Fenced:
-                self._refused(custody)
-        for custody, future in started:
-            try:
-                future.result()
-            except Fenced:
-                self._refused(custody)
-            except BusBusy:
-                self._again(custody.assignment)
-            except BusUnreachable:
-                # Committed or not: the restore will see.
-                self._again(custody.assignment)
-                raise
-            else:
+        """Commit every partition that has something to say, all in parallel.
+
+        Raises:
+            BusUnreachable: committed or not, the restore will see; the others are settled.
+        """
+        failure: BaseException | None = None
+        for custody, error in commit_all(tuple(self._custodies.values())):
+            if error is None:
                 self._log_parts.effects.faults.reach("runner.committed")
                 custody.committed()
-
-    def _refused(self, custody: Custody) -> None:
-        self._metrics.refused_commits.inc()
-        self._again(custody.assignment)
+                continue
+            self._again(custody.assignment)
+            if isinstance(error, Fenced):
+                self._metrics.refused_commits.inc()
+            elif not isinstance(error, Retriable):
+                failure = failure or error
+        if failure is not None:
+            raise failure
 
     def _report(self) -> None:
         """Tell the custodians of other partitions about runs that ended here."""
-        elsewhere = [
-            each
-            for each in self._slots.ended()
-            if self._partition_of(each.record.run_id) not in self._mine()
-        ]
-        self._publish_reports(elsewhere, is_released=False)
-        for execution in elsewhere:
-            self._slots.release(execution.record.run_id)
+        mine = self._mine()
+        ended = [each.record for each in self._slots.ended()]
+        elsewhere = [each for each in ended if self._partition_of(each.run_id) not in mine]
+        report(self._log_parts, self._presence.runner_id, elsewhere, is_released=False)
+        for record in elsewhere:
+            self._slots.release(record.run_id)
 
-    def _release(self) -> None:
-        """Give up what still runs: its next runner begins at once, not after the lease."""
-        for execution in self._slots.unfinished():
-            record = execution.record
+    def _release(self, records: Iterable[RunRecord]) -> None:
+        """Give up what was stopped: its next runner begins at once, not after the lease."""
+        for record in records:
             custody = self._custodies.get(self._partition_of(record.run_id))
             if custody is None:
-                self._publish_reports([execution], is_released=True)
-            else:
+                report(self._log_parts, self._presence.runner_id, [record], is_released=True)
+            elif custody.has_open(record) and not custody.is_staged(record.run_id):
                 custody.stage(replace(record, runner_id=""), _nothing)
-
-    def _publish_reports(self, executions: Iterable[Execution], *, is_released: bool) -> None:
-        reports = [
-            RunReport(each.record.run_id, each.record.epoch, self._presence.runner_id, is_released)
-            for each in executions
-        ]
-        if reports:
-            codec = self._log_parts.codec
-            self._log_parts.bus.publish([codec.new_record(report) for report in reports])
-            self._log_parts.effects.faults.reach("runner.reported")
 
     def _mine(self) -> set[int]:
         return self._custodies.keys() | self._unrestored.keys()
@@ -467,10 +478,11 @@ class Runner:
         requests = self._log_parts.topics.run_requests
         has_room = self._slots.free > 0 and not self._is_draining
         for custody in self._custodies.values():
-            if custody.requests or not has_room:
-                custody.assignment.pause(requests)
-            else:
-                custody.assignment.resume(requests)
+            with suppress(Fenced):  # the next poll says that it is lost
+                if custody.requests or not has_room:
+                    custody.assignment.pause(requests)
+                else:
+                    custody.assignment.resume(requests)
         self._metrics.partitions.set(len(self._custodies))
         self._metrics.running.set(self._slots.count - self._slots.free)
         for where, lag in self._consumer.lag.items():

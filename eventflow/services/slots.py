@@ -13,31 +13,27 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import structlog
+
 from eventflow.errors import (
     AuthorError,
     BucketMissing,
     OperatorError,
     StoreForbidden,
     StoreUnreachable,
+    UndecodableRecord,
 )
 from eventflow.execution.code import unpack
 from eventflow.execution.driver import RunDriver
 from eventflow.model.completion import Outcome
 from eventflow.model.run import Working
 from eventflow.model.task import RunEnd, RunPlan
+from eventflow.services.ends import decide_end, end_of
 from eventflow.store.blobs import get_blob
-from eventflow.store.runs import (
-    EndFile,
-    RunFile,
-    mark_successful,
-    place_of,
-    read_end,
-    write_beginning,
-    write_end,
-)
+from eventflow.store.runs import EndFile, RunFile, mark_successful, write_beginning
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from eventflow.codec.codec import Codec
     from eventflow.effects import Effects
@@ -50,6 +46,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Execution", "Slots"]
 
+_log = structlog.get_logger(__name__)
 _RETRY = timedelta(milliseconds=500)
 _AWAY = (StoreUnreachable, StoreForbidden, BucketMissing)
 
@@ -131,12 +128,17 @@ class Slots:
 
     def take(self, record: RunRecord, deployment: Deployment) -> None:
         """Execute a run; its record is committed."""
+        self.stop(record.run_id)  # an earlier epoch of it that goes on here still
         nonce = self._effects.ids.token()
         self._executions[record.run_id] = Execution(record, deployment, nonce)
 
     def release(self, run_id: str) -> None:
         """Its end is published, or reported to its custodian."""
-        self._executions.pop(run_id, None)
+        execution = self._executions.get(run_id)
+        if execution is not None and execution.end is None:
+            self.stop(run_id)  # somebody else's end was published
+        else:
+            self._executions.pop(run_id, None)
 
     def stop(self, run_id: str) -> None:
         """Stop an execution that has no meaning any more; nothing of it is decided."""
@@ -144,31 +146,54 @@ class Slots:
         if execution is not None and execution.driver is not None:
             self._executor.kill(run_id, execution.record.epoch)
 
-    def stop_all(self) -> None:
-        """Stop everything at once: this runner's lease is over, or the process ends."""
-        for run_id in tuple(self._executions):
-            self.stop(run_id)
+    def stop_unfinished(self) -> list[RunRecord]:
+        """Stop what has not ended: this runner's lease is over, or it leaves. What has ended
+        waits for its release still: a decided end is told, however late."""
+        stopped = [each.record for each in self.unfinished()]
+        for record in stopped:
+            self.stop(record.run_id)
+        return stopped
 
-    def advance(self, timeout: timedelta) -> None:
-        """Start what waits, collect what ended, decide what is concluded."""
-        for execution in tuple(self._executions.values()):
-            if execution.driver is None and execution.stillborn is None:
-                self._trying(execution, self._begin)
+    def close(self) -> None:
+        """Stop everything, and let go of what executes tasks."""
+        self.stop_unfinished()
+        self._executor.close()
+
+    def advance(self, timeout: timedelta, is_late: Callable[[], bool]) -> None:
+        """Decide what is concluded, start what waits, collect what ended.
+
+        Once `is_late`, no further run is begun or decided in this call: each may wait for the
+        store.
+        """
+        executions = tuple(self._executions.values())
+        concluded = [each for each in executions if each.end is None and each.concluded is not None]
+        waiting = [each for each in executions if each.driver is None and each.stillborn is None]
+        self._try_each(concluded, self._decide, is_late)
+        self._try_each(waiting, self._begin, is_late)
         for end in self._executor.poll(timeout):
             self._task_ended(end)
-        for execution in tuple(self._executions.values()):
-            if execution.concluded is not None and execution.end is None:
-                self._trying(execution, self._decide)
+
+    def _try_each(
+        self,
+        executions: Iterable[Execution],
+        step: Callable[[Execution], None],
+        is_late: Callable[[], bool],
+    ) -> None:
+        for execution in executions:
+            if self._effects.clock.elapsed() < execution.not_before:
+                continue
+            self._trying(execution, step)
+            if is_late():
+                break
 
     def _trying(self, execution: Execution, step: Callable[[Execution], None]) -> None:
-        now = self._effects.clock.elapsed()
-        if now < execution.not_before:
-            return
         try:
             step(execution)
-        except _AWAY:
-            # Nothing is decided while the store is away: the same step comes again.
-            execution.not_before = now + _RETRY
+        except (*_AWAY, OSError) as error:
+            # Nothing is decided while the store is away, or this machine's disk is full: the
+            # same step comes again.
+            _log.warning("run.waiting", run_id=execution.record.run_id, error=str(error))
+            execution.not_before = self._effects.clock.elapsed() + _RETRY
 
     def _begin(self, execution: Execution) -> None:
         if execution.record.epoch > 1 and self._already_ended(execution):
@@ -180,13 +205,13 @@ class Slots:
             driver.begin(reuse=execution.record.epoch > 1)
         except _AWAY:
             raise
-        except (AuthorError, OperatorError) as error:
+        except (AuthorError, OperatorError, UndecodableRecord) as error:
             execution.stillborn = RunEnd(Outcome.FAILED, _one_line(error), {})
             return
         execution.driver = driver
 
     def _already_ended(self, execution: Execution) -> bool:
-        end = read_end(self._store, place_of(execution.request))
+        end = end_of(self._store, execution.request, self._effects)
         if end is not None:
             execution.stillborn = RunEnd(end.outcome, end.reason, end.manifest)
         return end is not None
@@ -238,13 +263,8 @@ class Slots:
         concluded = execution.concluded
         assert concluded is not None
         self._effects.faults.reach("runner.deciding")
-        end = write_end(
-            self._store,
-            place_of(execution.request),
-            concluded,
-            epoch=execution.record.epoch,
-            at=self._effects.clock.now(),
-            nonce=execution.nonce,
+        end = decide_end(
+            self._store, execution.record, concluded, self._effects, nonce=execution.nonce
         )
         self._effects.faults.reach("runner.end-decided")
         if end.outcome is Outcome.SUCCEEDED:
