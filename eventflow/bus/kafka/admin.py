@@ -43,6 +43,7 @@ _PASSING = frozenset(
         KafkaError.NOT_LEADER_FOR_PARTITION,
         KafkaError.OFFSET_NOT_AVAILABLE,
         KafkaError.UNKNOWN_LEADER_EPOCH,
+        KafkaError._DESTROY,  # another thread has renewed the client
         KafkaError._NOENT,
         KafkaError._TIMED_OUT,
         KafkaError._TRANSPORT,
@@ -174,8 +175,10 @@ class Admin:
             try:
                 return attempt()
             except KafkaException as error:
-                if error.args[0].code() not in _PASSING or deadline.is_over:
-                    raise self.explain(doing, error) from error
+                told = self.explain(doing, error)
+                passes = error.args[0].code() in _PASSING and not isinstance(told, BusForbidden)
+                if deadline.is_over or not passes:
+                    raise told from error
             deadline.pause(pause)
             pause = min(pause * 2, _LONGEST_PAUSE)
             self.renew()

@@ -108,8 +108,9 @@ class KafkaBus:
     def writer(self, transactional_id: str, *, timeout: timedelta) -> KafkaWriter:
         """See `Bus`."""
         connection = self._connect()
-        producer = TransactionalProducer(connection.clients, connection.topics, transactional_id)
-        producer.take_over(timeout)
+        producer = TransactionalProducer(
+            connection.clients, connection.topics, transactional_id, timeout
+        )
         return connection.keep(KafkaWriter(producer, connection.pool))
 
     def reader(self, start: Mapping[TopicPartition, int]) -> KafkaReader:
@@ -129,11 +130,12 @@ class KafkaBus:
         connection.topics.check_co_partitioned(topics)
 
         def take_over(partition: int) -> TransactionalProducer:
-            producer = TransactionalProducer(
-                connection.clients, connection.topics, f"{transactional_id}.{partition}"
+            return TransactionalProducer(
+                connection.clients,
+                connection.topics,
+                f"{transactional_id}.{partition}",
+                self._patience,
             )
-            producer.take_over(self._patience)
-            return producer
 
         consumer, diagnosis = connection.clients.member(group)
         fetcher = Fetcher(consumer, diagnosis, Pulse(connection.admin, sorted(topics)))

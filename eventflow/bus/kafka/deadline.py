@@ -27,6 +27,11 @@ class Deadline:
         """Whether no time is left."""
         return time.monotonic() >= self._end
 
+    def sooner(self, patience: timedelta) -> Deadline:
+        """The end of `patience`, if that comes first; else this."""
+        other = Deadline(patience)
+        return other if other._end < self._end else self
+
     def pause(self, seconds: float) -> None:
         """Sleep, but not past the end."""
         time.sleep(min(seconds, self.remaining))

@@ -108,6 +108,8 @@ class Publisher:
         self._patience = clients.settings.patience
         self._producer, self._diagnosis = clients.publisher()
         self._room = BatchRoom()
+        self._lock = threading.Lock()
+        self._fatal: KafkaError | None = None
         self._is_closed = threading.Event()
         self._server = threading.Thread(target=self._serve, name="eventflow-publisher", daemon=True)
         self._server.start()
@@ -144,12 +146,18 @@ class Publisher:
             raise self._failed(error.args[0]) from error
 
     def _failed(self, error: KafkaError) -> Exception:
-        told = self._diagnosis.explain("publishing", error)
-        if error.fatal() or error.code() == KafkaError._FATAL:
-            # It will never send again: the next call has a new one.
-            self._producer, self._diagnosis = self._clients.publisher()
-        return told
+        with self._lock:
+            fatal, self._fatal = self._fatal, None
+            told = self._diagnosis.explain("publishing", fatal or error)
+            if fatal is not None or error.code() == KafkaError._FATAL:
+                # It will never send again: the next call has a new one.
+                self._producer, self._diagnosis = self._clients.publisher()
+            return told
 
     def _serve(self) -> None:
         while not self._is_closed.is_set():
-            self._producer.poll(_SERVE_SECONDS)
+            try:
+                self._producer.poll(_SERVE_SECONDS)
+            except KafkaException as error:
+                # The reports of what it could not send come next; they only say "fatal".
+                self._fatal = error.args[0]

@@ -65,15 +65,22 @@ class Pulse:
             for sign in signs.values():
                 sign.result()
         except KafkaException as error:
-            if self._was_silent or error.args[0].code() != KafkaError._TIMED_OUT:
-                self._was_silent = False
-                raise self._admin.explain("waiting for records", error) from error
-            # The fault may be the client's: once more, by another one.
-            self._was_silent = True
-            self._admin.renew()
-            self._signs = self._admin.ask_topics(self._topics)
+            self._doubt(error)
         else:
             self._was_silent = False
+
+    def _doubt(self, error: KafkaException) -> None:
+        code = error.args[0].code()
+        if code == KafkaError._DESTROY:
+            return  # another thread has renewed the client
+        if code != KafkaError._TIMED_OUT or self._was_silent:
+            self._was_silent = False
+            doing = f"waiting for records of {', '.join(self._topics)}"
+            raise self._admin.explain(doing, error) from error
+        # The fault may be the client's: once more, by another one.
+        self._was_silent = True
+        self._admin.renew()
+        self._signs = self._admin.ask_topics(self._topics)
 
     def _look_for_ends(self) -> None:
         """An end that cannot be had is asked for again: whether that matters, the signs say."""

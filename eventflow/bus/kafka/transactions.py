@@ -1,6 +1,6 @@
 """Transactions (KIP-98, KIP-447): one producer for each transactional id that is held.
 
-    TransactionalProducer   holds an id, from `take_over` until a call of it fails
+    TransactionalProducer   holds an id until a call of it fails
     KafkaTransaction        one transaction of it; committed in the bus's thread pool
     KafkaWriter             an id held outside of any group
 
@@ -13,7 +13,6 @@ owns the id.
 from __future__ import annotations
 
 import threading
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
@@ -23,6 +22,7 @@ from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from eventflow.bus.kafka.deadline import Deadline
 from eventflow.bus.kafka.diagnosis import GROUP_FENCED
 from eventflow.bus.kafka.publishing import BatchRoom, send
+from eventflow.bus.kafka.taking_over import insist, take_over
 from eventflow.errors import (
     BusBusy,
     BusForbidden,
@@ -33,7 +33,7 @@ from eventflow.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from concurrent.futures import Executor, Future
 
     from confluent_kafka import Producer
@@ -46,13 +46,21 @@ __all__ = ["Fence", "KafkaTransaction", "KafkaWriter", "TransactionalProducer"]
 
 # How long a producer that goes away tries to abort what it left open; the next owner would.
 _PARTING = timedelta(seconds=2)
-_BETWEEN_TRIES = 0.002
+_POLL_SECONDS = 0.002
 
 
 class TransactionalProducer:
     """The holder of a transactional id. One transaction at a time; calls exclude each other."""
 
-    def __init__(self, clients: Clients, topics: Topics, transactional_id: str) -> None:
+    def __init__(
+        self, clients: Clients, topics: Topics, transactional_id: str, timeout: timedelta
+    ) -> None:
+        """Take over the id.
+
+        Raises:
+            Fenced: a newer holder was faster.
+            BusUnreachable, BusForbidden: not within `timeout`, or never.
+        """
         self._id = transactional_id
         self._topics = topics
         self._patience = clients.settings.patience
@@ -60,7 +68,7 @@ class TransactionalProducer:
         self._room = BatchRoom()
         self._is_open = False
         self._end: EventflowError = Fenced(f"the transactional id {transactional_id} was let go")
-        producer, self._diagnosis = clients.transactional(transactional_id)
+        producer, self._diagnosis = take_over(clients, transactional_id, timeout)
         self._producer: Producer | None = producer
 
     @property
@@ -72,25 +80,6 @@ class TransactionalProducer:
     def was_aborted(self) -> bool:
         """Whether it ended in an aborted transaction: nothing visible, nobody else involved."""
         return self._producer is None and isinstance(self._end, BusBusy)
-
-    def take_over(self, timeout: timedelta) -> None:
-        """Abort what an older holder left open, and fence it (`InitProducerId`).
-
-        Raises:
-            Fenced: a newer holder was faster.
-            BusUnreachable: not within `timeout`.
-        """
-        deadline = Deadline(timeout)
-        with self._lock:
-            producer = self._held()
-            try:
-                # Without a connection the state machine behind the call waits for half a second.
-                producer.cluster_id(deadline.remaining)
-                _insist(producer.init_transactions, deadline)
-            except KafkaException as error:
-                with suppress(KafkaException):  # a fatal one: `error` tells it already
-                    producer.poll(0)  # hear the complaints
-                raise self._ended(error.args[0]) from error
 
     def begin(self) -> None:
         """Open a transaction.
@@ -134,13 +123,13 @@ class TransactionalProducer:
             producer = self._held()
             try:
                 if offsets:
-                    _insist(
+                    insist(
                         lambda seconds: producer.send_offsets_to_transaction(
                             list(offsets), group, seconds
                         ),
                         deadline,
                     )
-                _insist(producer.commit_transaction, deadline)
+                insist(producer.commit_transaction, deadline)
             except KafkaException as error:
                 raise self._ended(error.args[0]) from error
             self._is_open = False
@@ -171,7 +160,7 @@ class TransactionalProducer:
         coordinator after the transaction timeout: without its producer it never commits."""
         self._is_open = False
         try:
-            _insist(self._held().abort_transaction, Deadline(patience))
+            insist(self._held().abort_transaction, Deadline(patience))
         except KafkaException as error:
             reason: KafkaError = error.args[0]
             return reason
@@ -294,20 +283,8 @@ class KafkaWriter:
         self._producer.drop()
 
 
-def _insist(call: Callable[[float], object], deadline: Deadline) -> None:
-    """Repeat a call of the transactional API while librdkafka says that it may be."""
-    while True:
-        try:
-            call(deadline.remaining)
-            return
-        except KafkaException as error:
-            if deadline.is_over or not error.args[0].retriable():
-                raise
-            deadline.pause(_BETWEEN_TRIES)
-
-
 def _drain(producer: Producer, deadline: Deadline) -> None:
     """Wait until everything is sent. Not `flush`: it goes on after a fatal error, with the
     exception pending."""
     while len(producer) and not deadline.is_over:
-        producer.poll(_BETWEEN_TRIES)
+        producer.poll(_POLL_SECONDS)
