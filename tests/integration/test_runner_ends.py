@@ -58,9 +58,9 @@ def test_a_run_that_fails_has_a_completion_that_says_so_and_why(rig: RunnerRig) 
 
 
 def test_end_and_mark_of_success_stand_before_record_and_completion_come_together(
-    any_rig: RunnerRig,
+    rig: RunnerRig,
 ) -> None:
-    rig, runner = any_rig, any_rig.process()
+    runner = rig.process()
     run_id = rig.request()
     _bring_to_its_last_task(rig, run_id)
     runner.tasks.succeed(run_id, "end")
@@ -73,6 +73,26 @@ def test_end_and_mark_of_success_stand_before_record_and_completion_come_togethe
     assert rig.completions(run_id) == []
     assert record is not None
     assert record.outcome is None
+
+
+def test_what_a_dead_runner_left_uncommitted_never_shows_and_the_next_publishes_it_once(
+    any_rig: RunnerRig,
+) -> None:
+    rig, first = any_rig, any_rig.process(host="here")
+    run_id = rig.request()
+    _bring_to_its_last_task(rig, run_id)
+    first.tasks.succeed(run_id, "end")
+    rig.crash(first, "runner.appended")
+
+    second = rig.process(host="here")
+    rig.outlast_session(second)
+
+    (completion,) = rig.completions(run_id)
+    record = rig.record(run_id)
+    assert record is not None
+    assert (completion.outcome, record.outcome) == (Outcome.SUCCEEDED, Outcome.SUCCEEDED)
+    assert second.tasks.started == []
+    assert second.count("completions_recovered_total") == 1
 
 
 def _bring_to_its_last_task(rig: RunnerRig, run_id: str) -> None:

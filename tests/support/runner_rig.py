@@ -354,11 +354,17 @@ class RunnerRig:
         assert isinstance(self.clock, HandClock)
         self.clock.move(timedelta(seconds=seconds))
 
+    def outlast_session(self, process: RunnerProcess) -> None:
+        """Step until it has the partitions of those that hang or died, and has seen to them."""
+        if isinstance(self.clock, HandClock):
+            self.pass_time(SESSION / SECOND + 1, process)
+        self.own(process)
+
     def own(self, *processes: RunnerProcess) -> None:
         """Step until each of them owns its share of the partitions, and has seen the others."""
         share = self.partitions / len(processes)
         self.until(lambda: all(each.partitions == share for each in processes), *processes)
-        self.steps(*processes, rounds=2)
+        self.steps(*processes)
 
     def crash(self, process: RunnerProcess, point: str) -> None:
         """Step until it dies at a fault point."""
