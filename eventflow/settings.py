@@ -38,9 +38,13 @@ _PROTOCOL_KEYS = frozenset(
         "enable.partition.eof",
         "group.id",
         "group.protocol",
+        "heartbeat.interval.ms",
         "isolation.level",
+        "max.poll.interval.ms",
+        "message.timeout.ms",
         "partition.assignment.strategy",
         "partitioner",
+        "session.timeout.ms",
         "transaction.timeout.ms",
         "transactional.id",
     }

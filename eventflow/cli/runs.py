@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from eventflow.cli.output import as_json_option, print_rows, time_text
+from eventflow.errors import NotFound
 from eventflow.model.run import RunState
 
 if TYPE_CHECKING:
@@ -40,7 +41,13 @@ def command(flow: str | None, limit: int, state: str | None, *, as_json: bool) -
     world = app.connect()
     context.use(world)
     namespace(None)
-    rows = chain(_queued(world, flow), _begun(world, flow))
+    queued = _queued(world, flow)
+    try:
+        rows = chain(queued, _begun(world, flow))
+    except NotFound:
+        if not queued:
+            raise
+        rows = chain(queued)
     shown = islice((row for row in rows if state in (None, row["state"])), limit)
     columns = ("run", "namespace", "state", "version", "requested_at", "reason")
     print_rows(columns, shown, as_json=as_json)
@@ -71,8 +78,7 @@ def _begun(world: World, flow: str | None) -> Iterator[dict[str, object]]:
     names = [flow] if flow else [each.key.split("/")[1] for each in _flows(world)]
     runs = [((run.created_at, run) for run in Flow(name).runs()) for name in names]
     latest = heapq.merge(*runs, key=lambda entry: entry[0], reverse=True)
-    for created_at, run in latest:
-        yield _begun_row(run) | {"requested_at": time_text(created_at)}
+    return (_begun_row(run) | {"requested_at": time_text(at)} for at, run in latest)
 
 
 def _flows(world: World) -> Iterator[ObjectInfo]:
