@@ -10,6 +10,7 @@ import fcntl
 import os
 import signal
 import threading
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -58,7 +59,7 @@ class _Driver:
     name: str
     make: Callable[[], Service]
     grace: timedelta
-    stop: threading.Event
+    signals: _Signals
     ended: threading.Event
     error: BaseException | None = None
     thread: threading.Thread = field(init=False)
@@ -79,44 +80,58 @@ class _Driver:
 
     def _drive(self, service: Service) -> None:
         pause = _FIRST_PAUSE
-        while not self.stop.is_set():
-            try:
-                service.step(_STEP)
-                pause = _FIRST_PAUSE
-            except _AWAY as error:
-                _log.warning("service.waiting", service=self.name, error=str(error))
-                self.stop.wait(pause)
-                pause = min(pause * 2, _LONGEST_PAUSE)
+        while not self.signals.stop.is_set():
+            pause = self._step(service, pause, self.signals.stop)
 
     def _leave(self, service: Service) -> None:
         service.drain()
-        timer = threading.Timer(self.grace.total_seconds(), _nothing)
-        timer.start()
+        pause, deadline = _FIRST_PAUSE, time.monotonic() + self.grace.total_seconds()
+        hurry = self.signals.hurry
+        while not (service.is_drained or hurry.is_set() or time.monotonic() > deadline):
+            pause = self._step(service, pause, hurry)
         try:
-            while timer.is_alive() and not service.is_drained:
-                service.step(_STEP)
             service.close()
         except _AWAY as error:
             _log.warning("service.left-without-a-word", service=self.name, error=str(error))
-        finally:
-            timer.cancel()
+
+    def _step(self, service: Service, pause: float, until: threading.Event) -> float:
+        """One step; after one that failed, a pause, and how long the next one would be."""
+        try:
+            service.step(_STEP)
+        except _AWAY as error:
+            _log.warning("service.waiting", service=self.name, error=str(error))
+            until.wait(pause)
+            return min(pause * 2, _LONGEST_PAUSE)
+        return _FIRST_PAUSE
+
+
+@dataclass(frozen=True, slots=True)
+class _Signals:
+    """What the process was told: to stop, and, the second time, not to wait for the grace."""
+
+    stop: threading.Event = field(default_factory=threading.Event)
+    hurry: threading.Event = field(default_factory=threading.Event)
+
+    def take(self) -> None:
+        (self.hurry if self.stop.is_set() else self.stop).set()
 
 
 def serve(services: Sequence[tuple[str, Callable[[], Service]]], *, grace: timedelta) -> None:
     """Run services, each in a thread, until SIGTERM or SIGINT, or until one of them fails.
 
-    Returns after all have left in good order; what was running has `grace` to end.
+    Returns after all have left in good order; what was running has `grace` to end, or until a
+    second signal.
 
     Raises:
         BaseException: what ended a service that failed; the others have left in good order.
     """
-    stop, ended = threading.Event(), threading.Event()
-    drivers = [_Driver(name, make, grace, stop, ended) for name, make in services]
-    with _stopping_at_signals(stop, ended):
+    signals, ended = _Signals(), threading.Event()
+    drivers = [_Driver(name, make, grace, signals, ended) for name, make in services]
+    with _heeding(signals, ended):
         for driver in drivers:
             driver.start()
         ended.wait()
-        stop.set()
+        signals.stop.set()
         for driver in drivers:
             driver.thread.join()
     for driver in drivers:
@@ -125,10 +140,10 @@ def serve(services: Sequence[tuple[str, Callable[[], Service]]], *, grace: timed
 
 
 @contextmanager
-def _stopping_at_signals(*events: threading.Event) -> Iterator[None]:
+def _heeding(signals: _Signals, ended: threading.Event) -> Iterator[None]:
     def on_signal(_number: int, _frame: FrameType | None) -> None:
-        for event in events:
-            event.set()
+        signals.take()
+        ended.set()
 
     former = {each: signal.signal(each, on_signal) for each in (signal.SIGTERM, signal.SIGINT)}
     try:
@@ -159,7 +174,3 @@ def hold(folder: Path) -> Iterator[None]:
         file.write(str(os.getpid()))
         file.flush()
         yield
-
-
-def _nothing() -> None:
-    """The end of the grace."""
