@@ -87,9 +87,9 @@ class FlowSpec:
 
         Several steps run side by side, until one step that takes `inputs` joins them.
         """
-        place = traceback.extract_stack(limit=2)[0]
         mistake = self._mistake_in_next(steps, options)
         if mistake:
+            place = traceback.extract_stack(limit=2)[0]
             raise InvalidFlow([FlowProblem(mistake, place.filename, place.lineno or 0)])
         vars(self)["_transition"] = tuple(each.__name__ for each in steps)
 

@@ -91,15 +91,15 @@ class OutputTail:
 def _kept(prefix: str, folder: Path) -> Iterator[tuple[str, bytes]]:
     for stream in STREAMS:
         path = folder / stream
-        if path.exists() and (text := _both_ends(path)):
-            yield prefix + stream, text
+        size = path.stat().st_size if path.exists() else 0
+        if size:
+            yield prefix + stream, _both_ends(path, size)
 
 
-def _both_ends(path: Path) -> bytes:
-    size = path.stat().st_size
+def _both_ends(path: Path, size: int) -> bytes:
     with path.open("rb") as file:
         if size <= 2 * _KEPT_BYTES:
-            return file.read(2 * _KEPT_BYTES)
+            return file.read(size)
         first = file.read(_KEPT_BYTES)
         file.seek(size - _KEPT_BYTES)
         last = file.read(_KEPT_BYTES)
