@@ -18,14 +18,18 @@ from eventflow.authoring.graph import graph_of
 from eventflow.authoring.parameters import parameter_specs
 from eventflow.authoring.triggers import compile_trigger
 from eventflow.bus.reading import read_to_end
-from eventflow.errors import Ambiguous, DeployFenced, Fenced, NotFound
+from eventflow.errors import Ambiguous, DeployFenced, Fenced, NotFound, UndecodableRecord
 from eventflow.execution.code import package, store_package
 from eventflow.model.decision import Decision, Verdict
 from eventflow.model.deployment import Activation, Deployment
 from eventflow.model.log import TopicPartition, partition_of
 from eventflow.model.namespace import Namespace
 from eventflow.model.offset import Offset
+from eventflow.model.run import run_id_of
 from eventflow.model.state import ActiveVersion
+from eventflow.model.task import TaskKey
+from eventflow.store.keys import check_key
+from eventflow.store.layout import RunPlace, flow_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -54,6 +58,7 @@ __all__ = [
 
 _TAKE_OVER = timedelta(seconds=10)
 _ECHO = timedelta(seconds=10)
+_MANY = 9999
 _POLL = timedelta(milliseconds=200)
 _ECHOES = (Verdict.ACTIVATED, Verdict.DELETED)
 
@@ -116,8 +121,10 @@ def deploy(world: World, new: NewVersion, archive: bytes, *, echo: timedelta = _
     On return its marks are durable. The echo of the trigger service is waited for up to `echo`.
 
     Raises:
+        InvalidName: its names are too long for the keys of its runs; nothing was changed.
         DeployFenced: another deploy of the flow took over; nothing was changed.
     """
+    _check_keys(new)
     store_package(world.store, new.namespace.project, archive, new.code)
     world.effects.faults.reach("deploy.package-stored")
 
@@ -161,10 +168,28 @@ def delete(world: World, namespace: Namespace, flow: str, *, echo: timedelta = _
 def versions(world: World) -> Iterator[Deployment]:
     """Every version that was ever deployed, in the order in which it was."""
     for record in read_to_end(world.bus, TopicPartition(world.topics.deployments, 0)):
-        if record.value is not None:
-            version = world.decoder.decode(record.value)
-            if isinstance(version, Deployment):
-                yield version
+        version = _decoded(world, record)
+        if isinstance(version, Deployment):
+            yield version
+
+
+def _decoded(world: World, record: Record) -> object | None:
+    """None also for what cannot be decoded: whose it is, who consumes the topic gives it up."""
+    try:
+        return None if record.value is None else world.decoder.decode(record.value)
+    except UndecodableRecord:
+        return None
+
+
+def _check_keys(new: NewVersion) -> None:
+    """Refuse here what would fail in every run."""
+    flow, namespace = new.graph.flow, str(new.namespace)
+    place = RunPlace(namespace, flow, run_id_of(namespace, flow, ()))
+    tasks = [TaskKey(_MANY, step.name, attempt=_MANY) for step in new.graph.steps]
+    check_key(flow_key(namespace, flow))
+    check_key(place.downstream(namespace, flow, place.run_id))
+    for task in tasks:
+        check_key(place.artifacts(task))
 
 
 def sources(namespace: Namespace) -> tuple[Namespace, Namespace]:
@@ -196,22 +221,28 @@ def _mark(
     echo: timedelta,
 ) -> Deployed:
     """Write under the fence of the deployment, then wait for the echo."""
-    watch = _Watch(world, namespace)
     fence = f"{world.topics.prefix}deploy.{namespace}.{flow}"
-    try:
-        with closing(world.bus.writer(fence, timeout=_TAKE_OVER)) as writer:
-            records = write(_highest(world, namespace, flow))
-            _write(world, writer, records)
-    except Fenced as error:
-        raise DeployFenced(f"Another deploy of {flow} took over; nothing was changed.") from error
-    mark = next(record for record in records if isinstance(record, Activation))
-    with closing(watch):
+    with closing(_Watch(world, namespace)) as watch:
+        try:
+            with closing(world.bus.writer(fence, timeout=_TAKE_OVER)) as writer:
+                records = write(_highest(world, namespace, flow))
+                _write(world, writer, records)
+        except Fenced as error:
+            said = f"Another deploy of {flow} took over; nothing was changed."
+            raise DeployFenced(said) from error
+        mark = next(record for record in records if isinstance(record, Activation))
         return watch.wait(mark, echo)
 
 
 def _highest(world: World, namespace: Namespace, flow: str) -> int:
-    mine = (str(namespace), flow)
-    return max((each.version for each in versions(world) if each.key[:2] == mine), default=0)
+    """The highest number, by the keys: one that cannot be read here has its number all the same."""
+    prefix = f"{namespace}/{flow}/"
+    partition = TopicPartition(world.topics.deployments, 0)
+    keys = [
+        (record.key or b"").decode(errors="replace") for record in read_to_end(world.bus, partition)
+    ]
+    numbers = [key.removeprefix(prefix) for key in keys if key.startswith(prefix)]
+    return max((int(number) for number in numbers if number.isdecimal()), default=0)
 
 
 def _write(world: World, writer: Writer, records: Sequence[Deployment | Activation]) -> None:
@@ -264,7 +295,7 @@ class _Watch:
     def _take(
         self, record: Record, mark: Activation, marks: dict[str, Offset], echoes: set[Offset]
     ) -> None:
-        value = self._world.decoder.decode(record.value) if record.value else None
+        value = _decoded(self._world, record)
         if isinstance(value, Activation) and replace(value, source=mark.source) == mark:
             marks[value.source] = Offset(
                 record.topic, self._events_id, record.partition, record.offset
@@ -311,7 +342,7 @@ def _active(world: World, partition: TopicPartition) -> Iterable[ActiveVersion]:
     active: dict[bytes | None, ActiveVersion] = {}
     for record in read_to_end(world.bus, partition):
         active.pop(record.key, None)
-        value = world.decoder.decode(record.value) if record.value is not None else None
+        value = _decoded(world, record)
         if isinstance(value, ActiveVersion):
             active[record.key] = value
     return active.values()
