@@ -25,7 +25,7 @@ def command() -> None:
 
 @command.command("list")
 @click.option("--reason", help="Only those with this reason.")
-@click.option("-n", "limit", type=int, default=50, show_default=True, help="The latest so many.")
+@click.option("-n", "limit", type=click.IntRange(1), default=50, show_default=True)
 @as_json_option
 def list_letters(reason: str | None, limit: int, as_json: bool) -> None:
     """The latest dead letters, oldest first."""

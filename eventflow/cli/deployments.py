@@ -72,7 +72,9 @@ def delete(flow: str, dry_run: bool, as_json: bool) -> None:
     world = app.connect()
     found = deploy.find_version(world, flow, None)
     if dry_run:
-        click.echo(f"would delete {found.flow} in {found.namespace} (version {found.version})")
+        would = {"would_delete": f"{found.namespace}/{found.flow}", "version": found.version}
+        print_values(would, as_json=as_json)
+        world.close()
         return
     deleted = deploy.delete(world, Namespace.parse(found.namespace), found.flow)
     print_values(

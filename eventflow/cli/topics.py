@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 import click
 
 from eventflow.cli.output import as_json_option, print_rows
@@ -21,12 +23,11 @@ def ensure(dry_run: bool) -> None:
     from eventflow import app
 
     world = app.connect()
-    bus = app.make_bus(world.settings)
-    made = bus.ensure(world.topics.specs(), create=not dry_run)
+    with closing(app.make_bus(world.settings)) as bus:
+        made = bus.ensure(world.topics.specs(), create=not dry_run)
     for name in made:
         click.echo(f"made {name}")
     click.echo(f"{len(world.topics.specs())} topics are as they have to be.")
-    bus.close()
 
 
 @command.command("list")
