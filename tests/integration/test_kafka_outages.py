@@ -9,7 +9,14 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import (
+    AclBinding,
+    AclOperation,
+    AclPermissionType,
+    AdminClient,
+    ResourcePatternType,
+    ResourceType,
+)
 
 from eventflow.bus.kafka import KafkaBus
 from eventflow.errors import BusForbidden, BusUnreachable, EventflowError
@@ -289,6 +296,36 @@ def test_what_a_principal_may_not_do_is_told_as_such(
         pytest.raises(BusForbidden, match="ACL"),
     ):
         CALLS[name](bus)
+
+
+def test_who_may_read_a_topic_needs_no_group_for_it(password_server: PasswordServer) -> None:
+    with closing(_login(password_server, "admin", "admin-secret")) as bus:
+        topic = make_topic(bus)
+        bus.publish([record(topic, "v")])
+    _allow_guest_to_read(password_server, topic)
+
+    with closing(_login(password_server, "guest", "guest-secret")) as bus:
+        read = eventually(lambda: committed(bus, topic))
+
+    assert read == ["v"]
+
+
+def _allow_guest_to_read(server: PasswordServer, topic: str) -> None:
+    rights = [
+        AclBinding(
+            ResourceType.TOPIC,
+            topic,
+            ResourcePatternType.LITERAL,
+            "User:guest",
+            "*",
+            operation,
+            AclPermissionType.ALLOW,
+        )
+        for operation in (AclOperation.READ, AclOperation.DESCRIBE)
+    ]
+    admin = server.admin()
+    for future in admin.create_acls(rights).values():
+        future.result(10)
 
 
 def _made(bus: KafkaBus, topic: str) -> bool:

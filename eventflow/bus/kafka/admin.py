@@ -49,6 +49,7 @@ _PASSING = frozenset(
         KafkaError._TRANSPORT,
     }
 )
+_MAY_NOT_READ = frozenset({KafkaError.TOPIC_AUTHORIZATION_FAILED})
 _TRIES = 2
 _FIRST_PAUSE = 0.02
 _LONGEST_PAUSE = 1.0
@@ -98,10 +99,8 @@ class Admin:
         """The settings of each topic; of a topic whose settings may not be read, none."""
         if not names:
             return {}
-        try:
-            answers = self._ask("asking for topic settings", lambda: self._ask_configs(names))
-        except BusForbidden:
-            return {name: {} for name in names}
+        doing, unread = "asking for topic settings", TOPIC_MISSING | _MAY_NOT_READ
+        answers = self._ask(doing, lambda: self._ask_configs(names), unread)
         return {
             name: {key: entry.value for key, entry in (answer or {}).items()}
             for name, answer in answers.items()
@@ -160,11 +159,16 @@ class Admin:
         self._client.poll(0)  # hear the complaints
         return self._diagnosis.explain(doing, error.args[0])
 
-    def _ask(self, doing: str, ask: Callable[[], Mapping[_K, Future[Any]]]) -> dict[_K, Any]:
-        """An answer for each key; None where the topic is missing."""
+    def _ask(
+        self,
+        doing: str,
+        ask: Callable[[], Mapping[_K, Future[Any]]],
+        nothing: frozenset[int] = TOPIC_MISSING,
+    ) -> dict[_K, Any]:
+        """An answer for each key; None for an error that is as good as `nothing`."""
 
         def answers() -> dict[_K, Any]:
-            return {key: self._found(future) for key, future in ask().items()}
+            return {key: self._found(future, nothing) for key, future in ask().items()}
 
         return self._persist(doing, answers)
 
@@ -189,11 +193,11 @@ class Admin:
         except TimeoutError as error:
             raise _silence() from error
 
-    def _found(self, future: Future[Any]) -> Any:
+    def _found(self, future: Future[Any], nothing: frozenset[int]) -> Any:
         try:
             return self._result(future)
         except KafkaException as error:
-            if error.args[0].code() in TOPIC_MISSING:
+            if error.args[0].code() in nothing:
                 return None
             raise
 

@@ -120,7 +120,8 @@ class KafkaBus:
             connection.topics.known(at.topic).check_partition(at.partition)
         consumer, diagnosis = connection.clients.reader()
         pulse = Pulse(connection.admin, sorted({at.topic for at in start}))
-        return connection.keep(KafkaReader(consumer, Fetcher(consumer, diagnosis, pulse), start))
+        fetcher = Fetcher(consumer, diagnosis, pulse, is_member=False)
+        return connection.keep(KafkaReader(consumer, fetcher, start))
 
     def consumer(
         self, group: str, topics: Sequence[str], *, transactional_id: str
@@ -138,7 +139,8 @@ class KafkaBus:
             )
 
         consumer, diagnosis = connection.clients.member(group)
-        fetcher = Fetcher(consumer, diagnosis, Pulse(connection.admin, sorted(topics)))
+        pulse = Pulse(connection.admin, sorted(topics))
+        fetcher = Fetcher(consumer, diagnosis, pulse, is_member=True)
         return connection.keep(KafkaConsumer(consumer, topics, fetcher, take_over, connection.pool))
 
     def high_watermark(self, partition: TopicPartition) -> int:

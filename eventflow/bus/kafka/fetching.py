@@ -15,8 +15,7 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka import TopicPartition as Place
 
 from eventflow.bus.kafka.deadline import Deadline
-from eventflow.bus.kafka.diagnosis import TOPIC_MISSING
-from eventflow.errors import BusForbidden, BusUnreachable, EventflowError, TopicMismatch
+from eventflow.errors import BusForbidden, BusUnreachable, EventflowError
 from eventflow.model.log import Record, TopicPartition
 
 if TYPE_CHECKING:
@@ -37,8 +36,6 @@ _SLICE_SECONDS = 0.05
 _PATIENCE = timedelta(seconds=5)
 _BETWEEN_TRIES = 0.0005
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-# Told by librdkafka while it goes on by itself; the pulse notices when it does not get anywhere.
-_LOUD = (BusForbidden, TopicMismatch)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +62,16 @@ class _Followed:
 class Fetcher:
     """One consumer and the positions of what it reads. Used by one thread."""
 
-    def __init__(self, consumer: Consumer, diagnosis: Diagnosis, pulse: Pulse) -> None:
+    def __init__(
+        self,
+        consumer: Consumer,
+        diagnosis: Diagnosis,
+        pulse: Pulse,
+        *,
+        is_member: bool,
+    ) -> None:
         self._consumer = consumer
+        self._is_member = is_member
         self._diagnosis = diagnosis
         self._pulse = pulse
         self._followed: dict[Partition, _Followed] = {}
@@ -174,10 +179,13 @@ class Fetcher:
     def _receive(self, seconds: float, limit: int) -> list[Message]:
         """The first message as soon as it comes, with what else is there; rebalances happen
         in here."""
-        first = self._consumer.poll(seconds)
-        if first is None:
-            return []
-        return [first, *(self._consumer.consume(limit - 1, 0) if limit > 1 else ())]
+        try:
+            first = self._consumer.poll(seconds)
+            if first is None:
+                return []
+            return [first, *(self._consumer.consume(limit - 1, 0) if limit > 1 else ())]
+        except KafkaException as error:  # only one that is fatal comes this way
+            raise self._diagnosis.explain("consuming", error.args[0]) from error
 
     def _sort(self, message: Message, fetched: Fetched) -> None:
         error = message.error()
@@ -198,10 +206,14 @@ class Fetcher:
             fetched.records.setdefault(followed.at, []).append(_record(message, partition, offset))
 
     def _fail(self, error: KafkaError) -> None:
+        """Keep what does not pass. For the rest librdkafka goes on by itself, and the pulse
+        notices when that leads nowhere."""
+        if error.code() == KafkaError.GROUP_AUTHORIZATION_FAILED and not self._is_member:
+            return  # asked for on the client's own account: who only reads needs no group
         told = self._diagnosis.explain("consuming", error)
         if error.fatal():
             self._failure = BusUnreachable(str(told))
-        elif isinstance(told, _LOUD) and error.code() not in TOPIC_MISSING:
+        elif isinstance(told, BusForbidden):
             self._failure = told
 
 

@@ -7,6 +7,7 @@ thread of the publisher, so that a caller never waits for another's round trip.
 from __future__ import annotations
 
 import threading
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,7 @@ __all__ = ["BatchRoom", "Publisher", "send"]
 
 _ANY_PARTITION = -1
 _SERVE_SECONDS = 0.1
+_LATE = timedelta(seconds=2)
 _RETRY_SECONDS = 0.005
 
 
@@ -124,7 +126,7 @@ class Publisher:
         for index, record in enumerate(records):
             self._send(record, partial(call.report, index), deadline)
         # The report of a record that timed out comes up to a second late.
-        if records and not call.is_done.wait(self._patience.total_seconds() * 2):
+        if records and not call.is_done.wait((self._patience + _LATE).total_seconds()):
             raise self._diagnosis.silence("publishing")
         if call.error is not None:
             raise self._failed(call.error) from KafkaException(call.error)

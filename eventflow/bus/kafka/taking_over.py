@@ -49,10 +49,15 @@ def take_over(
         except KafkaException as error:
             # While the broker aborts what a dead holder left open, the client asks again after
             # half a second, which for twelve partitions is a whole session; a new one at once.
-            if error.args[0].code() not in _NOT_YET or deadline.is_over:
+            # A coordinator that moves, or has not read its log yet, is no refusal either.
+            if deadline.is_over or not _passes(error.args[0]):
                 raise _told(transactional_id, producer, diagnosis, error) from error
         deadline.pause(_BETWEEN_TRIES)
         patience *= 2
+
+
+def _passes(error: KafkaError) -> bool:
+    return error.retriable() or error.code() in _NOT_YET
 
 
 def _connect(producer: Producer, deadline: Deadline) -> None:
