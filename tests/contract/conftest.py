@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.contract.buses import SESSION, Backend
+from tests.support.flows import Flows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from eventflow.bus.port import Bus
+    from eventflow.execution.port import Executor
 
 
 @pytest.fixture(params=["sqlite", pytest.param("kafka", marks=pytest.mark.kafka)])
@@ -44,3 +46,17 @@ def connect(backend: Backend) -> Iterator[Callable[..., Bus]]:
 def bus(connect: Callable[..., Bus]) -> Bus:
     """A bus of each backend."""
     return connect()
+
+
+@pytest.fixture
+def flows(tmp_path: Path) -> Iterator[Flows]:
+    """Flows to run, and the executors that were made for them; closed with the test."""
+    flows = Flows(tmp_path)
+    yield flows
+    flows.close()
+
+
+@pytest.fixture(params=["local"])
+def executor(flows: Flows) -> Executor:
+    """Where tasks run."""
+    return flows.executor()
