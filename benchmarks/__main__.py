@@ -16,14 +16,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
 
-from benchmarks import event_to_user_code, publish, task_cost, trigger_machine
+from benchmarks import event_to_user_code, import_cost, publish, task_cost, trigger_machine
 from benchmarks.figure import Figure
 from benchmarks.machine import load, machine
 from benchmarks.place import Place, embedded, on_kafka
 from benchmarks.table import show
 from tests.servers.finding import ServerMissing
 
-_NAMES = ("event_to_user_code", "task_cost", "trigger_machine", "publish")
+_NAMES = ("import_cost", "event_to_user_code", "task_cost", "trigger_machine", "publish")
 
 
 def main() -> int:
@@ -68,6 +68,8 @@ def _options() -> argparse.Namespace:
 
 
 def _measured(options: argparse.Namespace) -> Iterator[Figure]:
+    if "import_cost" in options.only:
+        yield from import_cost.measure()
     if "trigger_machine" in options.only:
         yield from trigger_machine.measure(events=options.decided)
     if "task_cost" in options.only:
