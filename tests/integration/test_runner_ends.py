@@ -9,7 +9,8 @@ from eventflow.model.completion import Outcome
 from eventflow.model.task import TaskKey
 from eventflow.services.runner import FAULT_POINTS
 from eventflow.store.layout import index_key
-from tests.support.runner_rig import FLOW, NAMESPACE, Crashed, RunnerRig, any_rig, rig
+from tests.support.runner_doubles import Crashed
+from tests.support.runner_rig import FLOW, NAMESPACE, RunnerRig, any_rig, rig
 
 __all__ = ["any_rig", "rig"]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import closing, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -29,10 +29,10 @@ from eventflow.codec.codec import Codec
 from eventflow.codec.dead_letters import read_dead_letter
 from eventflow.codec.records import AnyRecord
 from eventflow.effects import Clock, Effects, SystemClock
-from eventflow.errors import BusUnreachable, StoreUnreachable
+from eventflow.errors import BusUnreachable
 from eventflow.execution.code import package, store_package
 from eventflow.metrics import RunnerMetrics
-from eventflow.model.completion import Completion, Outcome
+from eventflow.model.completion import Completion
 from eventflow.model.dead_letter import DeadLetter
 from eventflow.model.deployment import CodePackage, Deployment
 from eventflow.model.graph import FlowGraph, StepKind, StepNode
@@ -47,7 +47,6 @@ from eventflow.model.run import (
     RunRequest,
     run_id_of,
 )
-from eventflow.model.task import RunPlan, TaskEnd, TaskPlan
 from eventflow.model.topics import Topics
 from eventflow.model.trigger import Source
 from eventflow.services.log_parts import LogParts
@@ -56,14 +55,14 @@ from eventflow.services.runner import Runner, RunnerParts
 from eventflow.services.slots import Slots
 from eventflow.services.task_states import TaskStates
 from eventflow.settings import RunnerSettings
-from eventflow.store.artifacts import TaskRecord, write_task
 from eventflow.store.layout import RunPlace
 from eventflow.store.local import LocalStore
-from eventflow.store.port import ObjectInfo, Store
-from eventflow.store.runs import EndFile, place_of, read_end
+from eventflow.store.port import Store
+from eventflow.store.runs import EndFile, read_end
 from tests.contract.buses import Backend
 from tests.contract.store_fixtures import S3Place
 from tests.support.hand_clock import HandClock
+from tests.support.runner_doubles import CanBeCut, Crashed, HandExecutor, Moments
 
 __all__ = ["RunnerProcess", "RunnerRig", "any_rig", "rig"]
 
@@ -74,149 +73,6 @@ SESSION = timedelta(seconds=6)
 SECOND = timedelta(seconds=1)
 _ROUNDS = 40
 _PATIENCE_SECONDS = 30.0
-
-
-class Crashed(BaseException):
-    """The process of a runner is gone; no handler of errors sees it."""
-
-
-@dataclass
-class Moments:
-    """What happens at a fault point, once: the process dies, or others go on meanwhile."""
-
-    name: str = ""
-    nth: int = 1
-    action: Callable[[], None] = lambda: None
-
-    def reach(self, name: str) -> None:
-        if name != self.name:
-            return
-        self.nth -= 1
-        if self.nth == 0:
-            self.name = ""
-            self.action()
-
-    def at(self, name: str, action: Callable[[], None], nth: int = 1) -> None:
-        """Do something when `name` is reached for the `nth` time from now on."""
-        self.name, self.nth, self.action = name, nth, action
-
-    def die_at(self, name: str, nth: int = 1) -> None:
-        def die() -> None:
-            raise Crashed(name)
-
-        self.at(name, die, nth)
-
-    @property
-    def is_past(self) -> bool:
-        """Whether it has happened."""
-        return not self.name
-
-
-@dataclass
-class CanBeCut:
-    """A store whose connection the test can cut."""
-
-    inner: Store
-    is_cut: bool = False
-
-    @property
-    def url(self) -> str:
-        return self.inner.url
-
-    def get(self, key: str) -> bytes:
-        return self._store.get(key)
-
-    def put(self, key: str, data: bytes | memoryview) -> None:
-        self._store.put(key, data)
-
-    def put_if_absent(self, key: str, data: bytes) -> bool:
-        return self._store.put_if_absent(key, data)
-
-    def put_all(self, objects: Iterable[tuple[str, bytes]]) -> None:
-        self._store.put_all(objects)
-
-    def info(self, key: str) -> ObjectInfo | None:
-        return self._store.info(key)
-
-    def list(
-        self, prefix: str, *, folders: bool = False, limit: int | None = None, after: str = ""
-    ) -> Iterator[ObjectInfo]:
-        return self._store.list(prefix, folders=folders, limit=limit, after=after)
-
-    def delete(self, keys: Sequence[str]) -> None:
-        self._store.delete(keys)
-
-    @property
-    def _store(self) -> Store:
-        if self.is_cut:
-            raise StoreUnreachable("the store is away")
-        return self.inner
-
-
-class HandExecutor:
-    """An executor whose tasks end when and how the test says.
-
-    `found_at_first_start` has the keys of the store at the moment when the first task started.
-    """
-
-    def __init__(self, store: Store, clock: Clock) -> None:
-        self._store, self._clock = store, clock
-        self.started: list[TaskPlan] = []
-        self.killed: list[tuple[str, int]] = []
-        self.found_at_first_start: set[str] = set()
-        self._running: dict[tuple[str, str], TaskPlan] = {}
-        self._ends: list[TaskEnd] = []
-
-    def warm(self, run: RunPlan) -> None:
-        pass
-
-    def start(self, task: TaskPlan) -> None:
-        if not self.started:
-            self.found_at_first_start = {each.key for each in self._store.list("")}
-        self.started.append(task)
-        self._running[task.run.request.run_id, task.key.step] = task
-
-    def poll(self, timeout: timedelta) -> Sequence[TaskEnd]:  # noqa: ARG002 - the port has it
-        ends, self._ends = self._ends, []
-        return ends
-
-    def kill(self, run_id: str, epoch: int) -> None:
-        self.killed.append((run_id, epoch))
-        for key, task in tuple(self._running.items()):
-            if (key[0], task.key.epoch) == (run_id, epoch):
-                del self._running[key]
-        self._ends = [
-            each for each in self._ends if (each.run_id, each.key.epoch) != (run_id, epoch)
-        ]
-
-    def close(self) -> None:
-        self._running.clear()
-
-    def steps_of(self, run_id: str) -> list[tuple[int, str]]:
-        """(epoch, step) of every task of a run that was started here."""
-        return [
-            (task.key.epoch, task.key.step)
-            for task in self.started
-            if task.run.request.run_id == run_id
-        ]
-
-    def running_steps(self, run_id: str) -> list[str]:
-        return [step for each, step in self._running if each == run_id]
-
-    def succeed(self, run_id: str, step: str) -> None:
-        """A task ends well: its artifacts.json stands, then its end is reported."""
-        task = self._running.pop((run_id, step))
-        next_steps = task.run.graph.step(step).next_steps
-        now = self._clock.now()
-        record = TaskRecord(task.key, {}, next_steps, (), now, now, task.inputs)
-        write_task(self._store, place_of(task.run.request), record, nonce=task.key.path)
-        self._ends.append(TaskEnd(run_id, task.key, Outcome.SUCCEEDED, next_steps, "", now))
-
-    def fail(self, run_id: str, step: str, reason: str = "ValueError: no rows") -> None:
-        """A task ends badly, or dies."""
-        task = self._running.pop((run_id, step))
-        now = self._clock.now()
-        self._ends.append(TaskEnd(run_id, task.key, Outcome.FAILED, (), reason, now))
 
 
 @dataclass(frozen=True)
