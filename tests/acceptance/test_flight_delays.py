@@ -27,7 +27,7 @@ from tests.support.cluster import Cluster
 from tests.support.eventually import eventually
 from tests.support.history import FileObjects
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 FOLDER = Path(__file__).parents[2] / "examples" / "flight_delays"
 FLOWS = {
@@ -73,7 +73,7 @@ def week(lasting_installation: Installation) -> Week:
     landed = _etl(installation, FIRST, DAYS)
     repeated = _etl(installation, REPEATED, 1)
     expected = DAYS * len(FLOWS) * len(OPTIONS)
-    eventually(lambda: len(history.ended()) >= expected, 120, "not all runs have ended")
+    eventually(lambda: len(history.ended()) >= expected, 300, "not all runs have ended")
     eventually(lambda: history.completions().total() >= expected, 30, "completions are missing")
     return Week(installation, landed, repeated)
 
