@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from eventflow.bus.kafka.transactions import TransactionalProducer
     from eventflow.model.log import TopicPartition
 
-__all__ = ["KafkaConsumer"]
+__all__ = ["KafkaConsumer", "is_fence"]
 
 # What the client gives as group metadata (rd_kafka_consumer_group_metadata_write): this, the
 # generation as a native int32, then group and member, each with a zero byte behind it.
@@ -94,7 +94,7 @@ class KafkaConsumer:
         self._fetcher.follow(
             {(place.topic, place.partition): None for place in places}, is_paused=True
         )
-        if not _is_of_a_member(metadata):
+        if not is_fence(metadata):
             # It fell out of the group meanwhile, and will be told so. A commit without a
             # generation is not fenced: a group without members takes it from anybody (*seen*).
             return
@@ -130,8 +130,8 @@ class KafkaConsumer:
         self._owned = {}
 
 
-def _is_of_a_member(metadata: bytes) -> bool:
-    """Whether group metadata has a generation and a member id."""
+def is_fence(metadata: bytes) -> bool:
+    """Whether group metadata has a generation and a member id, so that it fences anybody."""
     assert metadata.startswith(_METADATA_MAGIC), metadata
     start = len(_METADATA_MAGIC)
     generation = int.from_bytes(metadata[start : start + 4], sys.byteorder, signed=True)
