@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
-
-from eventflow.errors import InvalidSettings
+from prometheus_client import Counter, Gauge, Histogram
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from prometheus_client import CollectorRegistry
 
-__all__ = ["RunnerMetrics", "TriggerMetrics", "serve"]
+__all__ = ["ProcessMetrics", "RunnerMetrics", "TriggerMetrics"]
 
 _LATENCY = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 _DURATION = (0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 900, 3600, 4 * 3600, 24 * 3600)
@@ -108,25 +106,13 @@ class RunnerMetrics:
         )
 
 
-def serve(
-    registry: CollectorRegistry, port: int, *, host: str = "127.0.0.1"
-) -> tuple[int, Callable[[], None]]:
-    """Serve `/metrics`; (the port, which is a free one for 0; how to stop).
+class ProcessMetrics:
+    """Of a process that serves, whatever services run in it."""
 
-    Raises:
-        InvalidSettings: the port is taken.
-    """
-    try:
-        server, thread = start_http_server(port, addr=host, registry=registry)
-    except OSError as error:
-        raise InvalidSettings(
-            f"Metrics cannot be served on {host}:{port}: {error.strerror}."
-            " Name another port with --metrics-port, or 0 for a free one."
-        ) from error
-
-    def stop() -> None:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-
-    return server.server_port, stop
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.ready = Gauge(
+            "eventflow_service_ready",
+            "Whether a service makes progress (1) or not (0), as /ready says.",
+            ["service"],
+            registry=registry,
+        )

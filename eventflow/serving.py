@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import FrameType
 
+    from eventflow.readiness import Readiness
+
 __all__ = ["Service", "hold", "serve"]
 
 _STEP = timedelta(milliseconds=200)
@@ -47,6 +49,10 @@ class Service(Protocol):
     def is_drained(self) -> bool:
         """Whether nothing is going on any more."""
 
+    @property
+    def why_not_ready(self) -> str:
+        """Why it makes no progress, as of the last step; empty when it does."""
+
     def close(self) -> None:
         """Leave in good order."""
 
@@ -61,6 +67,7 @@ class _Driver:
     grace: timedelta
     signals: _Signals
     ended: threading.Event
+    readiness: Readiness
     error: BaseException | None = None
     thread: threading.Thread = field(init=False)
 
@@ -100,8 +107,10 @@ class _Driver:
             service.step(_STEP)
         except _AWAY as error:
             _log.warning("service.waiting", service=self.name, error=str(error))
+            self.readiness.say(self.name, str(error))
             until.wait(pause)
             return min(pause * 2, _LONGEST_PAUSE)
+        self.readiness.say(self.name, service.why_not_ready)
         return _FIRST_PAUSE
 
 
@@ -116,7 +125,12 @@ class _Signals:
         (self.hurry if self.stop.is_set() else self.stop).set()
 
 
-def serve(services: Sequence[tuple[str, Callable[[], Service]]], *, grace: timedelta) -> None:
+def serve(
+    services: Sequence[tuple[str, Callable[[], Service]]],
+    *,
+    grace: timedelta,
+    readiness: Readiness,
+) -> None:
     """Run services, each in a thread, until SIGTERM or SIGINT, or until one of them fails.
 
     Returns after all have left in good order; what was running has `grace` to end, or until a
@@ -126,9 +140,10 @@ def serve(services: Sequence[tuple[str, Callable[[], Service]]], *, grace: timed
         BaseException: what ended a service that failed; the others have left in good order.
     """
     signals, ended = _Signals(), threading.Event()
-    drivers = [_Driver(name, make, grace, signals, ended) for name, make in services]
+    drivers = [_Driver(name, make, grace, signals, ended, readiness) for name, make in services]
     with _heeding(signals, ended):
         for driver in drivers:
+            readiness.expect(driver.name)
             driver.start()
         ended.wait()
         signals.stop.set()

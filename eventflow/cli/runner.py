@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from eventflow.cli.serving_options import metrics_port_option, open_logs, serving_metrics
+from eventflow.cli.serving_options import metrics_port_option, open_logs, serving_probes
 
 __all__ = ["command"]
 
@@ -23,12 +23,13 @@ def command(metrics_port: int) -> None:
     open_logs()
     world, registry = app.connect(), CollectorRegistry()
     settings = world.settings
-    with serving_metrics(registry, metrics_port, settings.metrics_host):
+    with serving_probes(registry, metrics_port, settings.metrics_host) as readiness:
         app.prepare(world)
         click.echo("eventflow runner is running.")
         sys.stdout.flush()
         serve(
             [("runner", lambda: app.runner(world, registry))],
             grace=settings.runner.grace,
+            readiness=readiness,
         )
     world.close()

@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING, Any
 import click
 import structlog
 
-from eventflow import metrics
+from eventflow.metrics import ProcessMetrics
+from eventflow.probes import serve_probes
+from eventflow.readiness import Readiness
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from prometheus_client import CollectorRegistry
 
-__all__ = ["metrics_port_option", "open_logs", "serving_metrics"]
+__all__ = ["metrics_port_option", "open_logs", "serving_probes"]
 
 
 def metrics_port_option(default: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -32,13 +34,14 @@ def metrics_port_option(default: int) -> Callable[[Callable[..., Any]], Callable
 
 
 @contextmanager
-def serving_metrics(registry: CollectorRegistry, port: int, host: str) -> Iterator[int]:
-    """Serve metrics for a block; the port is printed, since it may be a free one."""
-    served, stop = metrics.serve(registry, port, host=host)
+def serving_probes(registry: CollectorRegistry, port: int, host: str) -> Iterator[Readiness]:
+    """Serve metrics and readiness for a block; the port is printed, since it may be a free one."""
+    readiness = Readiness(ProcessMetrics(registry))
+    served, stop = serve_probes(registry, readiness, port=port, host=host)
     click.echo(f"metrics: http://{host}:{served}/metrics")
     sys.stdout.flush()
     try:
-        yield served
+        yield readiness
     finally:
         stop()
 

@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from eventflow.cli.serving_options import metrics_port_option, open_logs, serving_metrics
+from eventflow.cli.serving_options import metrics_port_option, open_logs, serving_probes
 
 __all__ = ["command"]
 
@@ -31,7 +31,7 @@ def command(metrics_port: int) -> None:
         click.echo(f"state:   {settings.folder}")
         click.echo(f"bus:     {settings.kafka.bootstrap_servers or 'embedded'}")
         click.echo(f"store:   {world.store.url}")
-        with serving_metrics(registry, metrics_port, settings.metrics_host):
+        with serving_probes(registry, metrics_port, settings.metrics_host) as readiness:
             app.prepare(world)
             click.echo("eventflow is up; Ctrl-C ends it.")
             sys.stdout.flush()
@@ -41,5 +41,6 @@ def command(metrics_port: int) -> None:
                     ("runner", lambda: app.runner(world, registry)),
                 ],
                 grace=settings.runner.grace,
+                readiness=readiness,
             )
         world.close()

@@ -117,6 +117,14 @@ class Runner:
         """Whether it executes nothing (any more)."""
         return not self._slots.working
 
+    @property
+    def why_not_ready(self) -> str:
+        """Why it makes no progress; empty when it does."""
+        if self._presence.has_lapsed:
+            return "no heartbeat was acknowledged within the lease"
+        waiting = len(self._unrestored)
+        return f"{waiting} partitions wait for a restore" if waiting else ""
+
     def drain(self) -> None:
         """Accept and take over nothing from now on."""
         self._is_draining = True
@@ -451,7 +459,7 @@ class Runner:
 
     def _report(self) -> None:
         """Tell the custodians of other partitions about runs that ended here."""
-        mine = self._mine()
+        mine = self._custodies.keys() | self._unrestored.keys()
         ended = [each.record for each in self._slots.ended()]
         elsewhere = [each for each in ended if self._partition_of(each.run_id) not in mine]
         report(self._log_parts, self._presence.runner_id, elsewhere, is_released=False)
@@ -467,14 +475,11 @@ class Runner:
             elif custody.has_open(record) and not custody.is_staged(record.run_id):
                 custody.stage(replace(record, runner_id=""), _nothing)
 
-    def _mine(self) -> set[int]:
-        return self._custodies.keys() | self._unrestored.keys()
-
     def _partition_of(self, run_id: str) -> int:
         return partition_of(run_id.encode(), self._log_parts.topics.run_partitions)
 
     def _regulate(self) -> None:
-        """Read requests only while there is room, reports always."""
+        """Read requests only while there is room."""
         requests = self._log_parts.topics.run_requests
         has_room = self._slots.free > 0 and not self._is_draining
         for custody in self._custodies.values():
@@ -491,4 +496,4 @@ class Runner:
 
 
 def _nothing() -> None:
-    """After a commit that nothing follows from."""
+    """Nothing follows from the commit."""

@@ -104,6 +104,15 @@ class TriggerService:
         owned = len(self._deciding) + len(self._taking_over)
         return Progress(owned, len(self._deciding), self._lag, stalled)
 
+    @property
+    def why_not_ready(self) -> str:
+        """Why it makes no progress; empty when it does."""
+        progress = self.progress
+        if progress.is_ready:
+            return ""
+        owned = f"{progress.deciding} of {progress.partitions} partitions are decided"
+        return f"{owned}; nothing was committed for {progress.stalled_for.total_seconds():.0f} s"
+
     def drain(self) -> None:
         """Nothing to do: no work outlives a step."""
 

@@ -23,7 +23,7 @@ from eventflow.bus.kafka.clients import Clients
 from eventflow.cli.flow import _command_line
 from eventflow.cli.main import cli
 from eventflow.errors import EventflowError, InvalidSettings
-from eventflow.metrics import RunnerMetrics, TriggerMetrics
+from eventflow.metrics import ProcessMetrics, RunnerMetrics, TriggerMetrics
 from eventflow.model.conclusions import Reason
 from eventflow.model.decision import Verdict
 from eventflow.model.topics import Topics
@@ -118,7 +118,11 @@ def test_every_metric_in_a_suggested_alert_exists() -> None:
 
 def _metrics() -> list[tuple[str, str, str]]:
     registry = CollectorRegistry()
-    made = [TriggerMetrics(registry), RunnerMetrics(registry)]
+    made: list[object] = [
+        TriggerMetrics(registry),
+        RunnerMetrics(registry),
+        ProcessMetrics(registry),
+    ]
     collectors = [each for metrics in made for each in vars(metrics).values()]
     return [_row(each._labelnames, each.describe()[0]) for each in collectors]
 

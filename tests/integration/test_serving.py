@@ -8,8 +8,11 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from eventflow.errors import BusUnreachable
+from eventflow.metrics import ProcessMetrics
+from eventflow.readiness import Readiness
 from eventflow.serving import serve
 
 _LONG = timedelta(seconds=60)
@@ -40,8 +43,16 @@ class Counting:
     def is_drained(self) -> bool:
         return self.steps >= self.drains_after
 
+    @property
+    def why_not_ready(self) -> str:
+        return ""
+
     def close(self) -> None:
         self.is_closed = True
+
+
+def _readiness() -> Readiness:
+    return Readiness(ProcessMetrics(CollectorRegistry()))
 
 
 def test_a_service_that_fails_ends_the_others_in_good_order_and_is_heard_of() -> None:
@@ -51,7 +62,7 @@ def test_a_service_that_fails_ends_the_others_in_good_order_and_is_heard_of() ->
         raise KeyError("a mistake")
 
     with pytest.raises(KeyError, match="a mistake"):
-        serve([("broken", broken), ("other", lambda: other)], grace=_LONG)
+        serve([("broken", broken), ("other", lambda: other)], grace=_LONG, readiness=_readiness())
 
     assert other.is_closed
 
@@ -59,7 +70,7 @@ def test_a_service_that_fails_ends_the_others_in_good_order_and_is_heard_of() ->
 def test_a_second_signal_ends_the_grace() -> None:
     service = Counting(signals=[signal.SIGINT, signal.SIGTERM])
 
-    serve([("counting", lambda: service)], grace=_LONG)
+    serve([("counting", lambda: service)], grace=_LONG, readiness=_readiness())
 
     assert service.is_draining
     assert service.is_closed
@@ -69,7 +80,7 @@ def test_a_server_that_is_away_in_the_grace_keeps_no_service_from_leaving() -> N
     away = BusUnreachable("the bus is away")
     service = Counting([signal.SIGTERM, 0], [away], drains_after=3)
 
-    serve([("counting", lambda: service)], grace=_LONG)
+    serve([("counting", lambda: service)], grace=_LONG, readiness=_readiness())
 
     assert service.steps == 3
     assert service.is_closed
