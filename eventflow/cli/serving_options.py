@@ -9,17 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 import click
 import structlog
+from prometheus_client import CollectorRegistry
 
 from eventflow.metrics import ProcessMetrics
 from eventflow.probes import serve_probes
 from eventflow.readiness import Readiness
+from eventflow.serving import serve
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from prometheus_client import CollectorRegistry
+    from eventflow.context import World
+    from eventflow.serving import Service
 
-__all__ = ["metrics_port_option", "open_logs", "serving_probes"]
+__all__ = ["metrics_port_option", "open_logs", "serve_alone", "serving_probes"]
 
 
 def metrics_port_option(default: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -44,6 +47,27 @@ def serving_probes(registry: CollectorRegistry, port: int, host: str) -> Iterato
         yield readiness
     finally:
         stop()
+
+
+def serve_alone(
+    name: str, make: Callable[[World, CollectorRegistry], Service], metrics_port: int
+) -> None:
+    """Run one service as the whole process, until it is told to stop."""
+    from eventflow import app
+
+    open_logs()
+    world, registry = app.connect(), CollectorRegistry()
+    settings = world.settings
+    with serving_probes(registry, metrics_port, settings.metrics_host) as readiness:
+        app.prepare(world)
+        click.echo(f"eventflow {name} is running.")
+        sys.stdout.flush()
+        serve(
+            [(name, lambda: make(world, registry))],
+            grace=settings.runner.grace,
+            readiness=readiness,
+        )
+    world.close()
 
 
 def open_logs() -> None:
