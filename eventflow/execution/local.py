@@ -96,7 +96,7 @@ class LocalExecutor:
         try:
             # Before the attempt is noted: a template that is found dead here is not its end.
             template = self._template(code)
-            attempt.folder.mkdir()
+            attempt.folder.mkdir(parents=True)  # temporary folders are cleaned behind our back
         except OSError as error:
             self._running[number] = attempt
             self._end(number, Report(Outcome.FAILED, (), f"it cannot be started: {error}"))
@@ -173,6 +173,7 @@ class LocalExecutor:
 
     def _new_template(self, code: _Code) -> TemplateProcess:
         root, file = code
+        self._folder.mkdir(exist_ok=True)
         log = self._folder / f"template-{self._next_number()}.log"
         begin = replace(self._begin, parent=os.getpid(), code_root=root, code_file=file)
         template = TemplateProcess(self._begin.command, begin, log)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -325,3 +327,19 @@ def test_two_hundred_tasks_in_a_row_leave_descriptors_and_memory_as_they_were(
 
 def next_ends(executor: LocalExecutor) -> Sequence[TaskEnd]:
     return eventually(lambda: executor.poll(timedelta(seconds=1)))
+
+
+def test_a_temporary_folder_cleaned_in_between_stops_no_task(
+    flows: Flows, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    executor = flows.executor()
+    plan = flows.plan(flows.code(one_step("")))
+    run_out(executor, flows.task(plan))
+
+    shutil.rmtree(next(temporary.iterdir()))
+    (end,) = run_out(executor, flows.task(plan))
+
+    assert end.outcome is Outcome.SUCCEEDED, end.reason
