@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from eventflow.cli.existing import existing_world
 from eventflow.cli.output import as_json_option, print_rows, print_values, time_text
 
 if TYPE_CHECKING:
@@ -29,9 +30,8 @@ def command() -> None:
 @as_json_option
 def list_letters(reason: str | None, limit: int, as_json: bool) -> None:
     """The latest dead letters, oldest first."""
-    from eventflow import app
 
-    world = app.connect()
+    world = existing_world()
     rows = [
         _row(record, letter)
         for record, letter in _letters(world)
@@ -48,10 +48,9 @@ def list_letters(reason: str | None, limit: int, as_json: bool) -> None:
 @as_json_option
 def show(letter: str, as_json: bool) -> None:
     """One dead letter, whole. LETTER is partition/offset as `list` shows it."""
-    from eventflow import app
     from eventflow.errors import NotFound
 
-    world = app.connect()
+    world = existing_world()
     found = next((each for each in _letters(world) if _name(each[0]) == letter), None)
     if found is None:
         raise NotFound(f"There is no dead letter {letter}; see `eventflow dead-letters list`.")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from eventflow.cli.existing import existing_world
 from eventflow.cli.output import as_json_option, print_rows, print_values, time_text
 
 if TYPE_CHECKING:
@@ -25,9 +26,9 @@ def command() -> None:
 @as_json_option
 def list_deployments(show_all: bool, as_json: bool) -> None:
     """The version in force of each deployment."""
-    from eventflow import app, deploy
+    from eventflow import deploy
 
-    world = app.connect()
+    world = existing_world()
     in_force = deploy.versions_in_force(world)
     rows = [
         {**_row(each), "in_force": in_force.get((each.namespace, each.flow)) == each.version}
@@ -45,9 +46,9 @@ def list_deployments(show_all: bool, as_json: bool) -> None:
 @as_json_option
 def show(flow: str, version: int | None, as_json: bool) -> None:
     """One version, whole. FLOW is a name, or project/branch/Name."""
-    from eventflow import app, deploy
+    from eventflow import deploy
 
-    world = app.connect()
+    world = existing_world()
     found = deploy.find_version(world, flow, version)
     row = _row(found)
     row["code"] = found.code.digest
@@ -66,10 +67,10 @@ def delete(flow: str, dry_run: bool, as_json: bool) -> None:
 
     Requested runs go on; versions, runs and artifacts stay readable.
     """
-    from eventflow import app, deploy
+    from eventflow import deploy
     from eventflow.model.namespace import Namespace
 
-    world = app.connect()
+    world = existing_world()
     found = deploy.find_version(world, flow, None)
     if dry_run:
         would = {"would_delete": f"{found.namespace}/{found.flow}", "version": found.version}

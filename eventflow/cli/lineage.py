@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from eventflow.cli.existing import existing_world
 from eventflow.cli.output import as_json_option, time_text
 
 if TYPE_CHECKING:
@@ -35,10 +36,9 @@ def command(
     (Flow/run/step/task/name), the last two with project/branch/ before them where a flow lives
     in several namespaces. Six characters of a run's id are enough.
     """
-    from eventflow import app
     from eventflow.lineage import downstream, upstream
 
-    store = app.connect().store
+    store = existing_world().store
     trees: dict[str, Node] = {}
     if direction != "down":
         trees["upstream"] = upstream(target, store, within=within, depth=depth)

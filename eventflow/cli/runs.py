@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from eventflow.cli.existing import existing_world
 from eventflow.cli.output import as_json_option, print_rows, time_text
 from eventflow.errors import NotFound
 from eventflow.model.run import RunState
@@ -35,10 +36,10 @@ def command(flow: str | None, limit: int, state: str | None, *, as_json: bool) -
 
     What is requested and not yet begun is `queued`, and stands before the others.
     """
-    from eventflow import app, context
+    from eventflow import context
     from eventflow.client.scope import namespace
 
-    world = app.connect()
+    world = existing_world()
     context.use(world)
     namespace(None)
     queued = _queued(world, flow)
