@@ -138,7 +138,6 @@ def runner(world: World, registry: CollectorRegistry) -> Runner:
     slots = Slots(
         count,
         store=world.store,
-        codec=world.codec,
         executor=local_executor(world, is_prepared=True),
         cache=world.settings.folder / "cache",
         effects=world.effects,

@@ -29,13 +29,12 @@ from eventflow.model.completion import Outcome
 from eventflow.model.run import Working
 from eventflow.model.task import RunEnd, RunPlan
 from eventflow.services.ends import decide_end, end_of
-from eventflow.store.blobs import get_blob
+from eventflow.store.causes import causes_of
 from eventflow.store.runs import EndFile, RunFile, mark_successful, write_beginning
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from eventflow.codec.codec import Codec
     from eventflow.effects import Effects
     from eventflow.execution.port import Executor
     from eventflow.metrics import RunnerMetrics
@@ -84,7 +83,6 @@ class Slots:
         count: int,
         *,
         store: Store,
-        codec: Codec,
         executor: Executor,
         cache: Path,
         effects: Effects,
@@ -92,7 +90,7 @@ class Slots:
         on_task_state: Callable[[TaskState], None],
     ) -> None:
         self.count = count
-        self._store, self._codec, self._executor, self._cache = store, codec, executor, cache
+        self._store, self._executor, self._cache = store, executor, cache
         self._effects, self._metrics, self._on_task_state = effects, metrics, on_task_state
         self._executions: dict[str, Execution] = {}
 
@@ -222,7 +220,7 @@ class Slots:
         project = request.namespace.partition("/")[0]
         root = unpack(self._store, project, code, self._cache)
         self._effects.faults.reach("runner.code-unpacked")
-        causes = self._causes(request, project)
+        causes = causes_of(self._store, request)
         return RunPlan(
             request=replace(request, causes=causes),
             graph=deployment.graph,
@@ -230,11 +228,6 @@ class Slots:
             code_file=code.file,
             epoch=execution.record.epoch,
         )
-
-    def _causes(self, request: RunRequest, project: str) -> tuple[Cause, ...]:
-        if request.causes_digest is None:
-            return request.causes
-        return self._codec.causes_from_bytes(get_blob(self._store, project, request.causes_digest))
 
     def _write_beginning(self, execution: Execution, causes: tuple[Cause, ...]) -> None:
         deployment = execution.deployment

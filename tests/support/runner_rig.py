@@ -171,7 +171,6 @@ class RunnerRig:
                 slots=Slots(
                     slots,
                     store=store,
-                    codec=codec,
                     executor=tasks,
                     cache=self.folder / "cache",
                     effects=effects,
