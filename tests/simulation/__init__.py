@@ -1,0 +1,1 @@
+"""The real services in a simulated universe: one thread, deterministic by seed."""
