@@ -10,20 +10,21 @@ import argparse
 import json
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TextIO
 
-from benchmarks import event_to_user_code, import_cost, publish, task_cost, trigger_machine
-from benchmarks.figure import Figure
+from benchmarks.catalogue import BENCHMARKS, Benchmark
+from benchmarks.figure import Figure, NotToBeHad
 from benchmarks.machine import load, machine
-from benchmarks.place import Place, embedded, on_kafka
+from benchmarks.place import BACKENDS, site
 from benchmarks.table import show
 from tests.servers.finding import ServerMissing
 
-_NAMES = ("import_cost", "event_to_user_code", "task_cost", "trigger_machine", "publish")
+_NAMES = [each.name for each in BENCHMARKS]
+_QUICK_LIMIT_S, _FULL_LIMIT_S = 180, 1800
 
 
 def main() -> int:
@@ -37,7 +38,7 @@ def main() -> int:
     with options.json.open("w", encoding="utf-8") as file:
         try:
             with _limit(options.limit):
-                for figure in _measured(options):
+                for figure in _measured(_chosen(options), options):
                     _keep(figure, begun, file)
                     figures.append(figure)
         except TimeoutError as error:
@@ -50,45 +51,58 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     add = parser.add_argument
-    add("only", nargs="*", metavar="benchmark", help=f"default: all of {', '.join(_NAMES)}")
-    add("--events", type=int, default=100, help="of event_to_user_code (default: %(default)s)")
-    add("--rate", type=float, default=2, help="of them a second (default: %(default)s)")
-    add("--runs", type=int, default=10, help="of task_cost (default: %(default)s)")
-    add("--decided", type=int, default=40_000, help="of trigger_machine (default: %(default)s)")
-    add("--published", type=int, default=500, help="of publish (default: %(default)s)")
-    add("--limit", type=int, default=180, help="seconds, of everything (default: %(default)s)")
+    add("only", nargs="*", metavar="benchmark", help=f"of {', '.join(_NAMES)}")
+    add("--all", action="store_true", help="all of them, at full length; else the quick ones")
+    add("-n", type=int, metavar="N", help="measure so many (events, runs, …) of each")
+    add("--limit", type=int, help=f"seconds ({_QUICK_LIMIT_S}; with --all {_FULL_LIMIT_S})")
     add("--no-kafka", action="store_true", help="embedded only")
     add("--json", type=Path, default=Path("build/benchmarks.jsonl"), help="(default: %(default)s)")
     options = parser.parse_args()
     unknown = sorted(set(options.only) - set(_NAMES))
     if unknown:
         parser.error(f"no benchmark {', '.join(unknown)}; there are {', '.join(_NAMES)}")
-    options.only = options.only or _NAMES
+    options.limit = options.limit or (_FULL_LIMIT_S if options.all else _QUICK_LIMIT_S)
     return options
 
 
-def _measured(options: argparse.Namespace) -> Iterator[Figure]:
-    if "import_cost" in options.only:
-        yield from import_cost.measure()
-    if "trigger_machine" in options.only:
-        yield from trigger_machine.measure(events=options.decided)
-    if "task_cost" in options.only:
-        yield from task_cost.measure(runs=options.runs)
-    with embedded() as place:
-        yield from _on(place, options)
-    if not options.no_kafka:
-        try:
-            with on_kafka() as place:
-                yield from _on(place, options)
-        except ServerMissing as missing:
-            print(f"left out on Kafka: {missing}", file=sys.stderr)
+def _chosen(options: argparse.Namespace) -> list[tuple[Benchmark, int]]:
+    """What is measured, and how many of it: what is named, else all of the shape."""
+    named = [each for each in BENCHMARKS if not options.only or each.name in options.only]
+    found = []
+    for each in named:
+        count = each.full if options.all else each.quick
+        if count is None and options.only:
+            count = each.full
+        if count is not None:
+            found.append((each, options.n or count))
+    return found
 
 
-def _on(place: Place, options: argparse.Namespace) -> Iterator[Figure]:
-    if "publish" in options.only:
-        yield from publish.measure(place, events=options.published)
-    if "event_to_user_code" in options.only:
-        yield from event_to_user_code.measure(place, events=options.events, rate=options.rate)
+def _measured(
+    chosen: Sequence[tuple[Benchmark, int]], options: argparse.Namespace
+) -> Iterator[Figure]:
+    for benchmark, count in chosen:
+        if not benchmark.on:
+            yield from _or_left_out(benchmark.name, benchmark.measure(count))
+    for backend in BACKENDS:
+        here = [(each, count) for each, count in chosen if backend in each.on]
+        if here and not (options.no_kafka and "kafka" in backend):
+            yield from _or_left_out(backend, _on(backend, here))
+
+
+def _on(backend: str, chosen: Sequence[tuple[Benchmark, int]]) -> Iterator[Figure]:
+    with site(backend) as servers:
+        for benchmark, count in chosen:
+            with servers.place() as place:
+                yield from _or_left_out(benchmark.name, benchmark.measure(place, count))
+
+
+def _or_left_out(what: str, figures: Iterator[Figure]) -> Iterator[Figure]:
+    """What needs something that cannot be had is left out, in plain words."""
+    try:
+        yield from figures
+    except (NotToBeHad, ServerMissing) as missing:
+        print(f"left out: {what}: {missing}", file=sys.stderr)
 
 
 def _say_late(error: TimeoutError) -> int:

@@ -40,7 +40,7 @@ def measure(place: Place, *, events: int, rate: float) -> Iterator[Figure]:
     """The latency of `events` events, `rate` a second."""
     stamps = place.folder / "stamps"
     stamps.mkdir()
-    with place.up() as cluster, place.connected() as world:
+    with place.running("up") as cluster, place.connected() as world:
         eventually(lambda: cluster.flow(FLOW, "deploy"), timeout=_GETTING_READY_S)
         for number in range(_WARM_UPS):
             _publish(-1 - number, stamps)

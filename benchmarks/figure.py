@@ -5,11 +5,16 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 from typing import Any, Literal
 
-__all__ = ["Figure", "Goal", "Measured", "rates", "times_ms"]
+__all__ = ["Figure", "Goal", "Measured", "NotToBeHad", "limit_ms", "rates", "times_ms"]
 
 _FEWEST = 2
+
+
+class NotToBeHad(Exception):
+    """What a benchmark stands beside is not on this machine; the message says what and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +79,12 @@ def times_ms(seconds: Iterable[float]) -> Measured:
     """Milliseconds of durations in seconds."""
     times = [each * 1000 for each in seconds]
     return Measured("ms", len(times), statistics.median(times), _percentile(times, 99))
+
+
+def limit_ms(duration: timedelta) -> Measured:
+    """What a setting says, as a ceiling: nothing of it was measured, so its count is 0."""
+    ms = duration / timedelta(milliseconds=1)
+    return Measured("ms", 0, ms, ms)
 
 
 def rates(seconds: Iterable[float], events_each: int) -> Measured:

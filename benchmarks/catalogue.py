@@ -1,0 +1,48 @@
+"""All benchmarks: what each is called, how much it measures, and where."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from benchmarks import (
+    event_to_user_code,
+    import_cost,
+    publish,
+    task_cost,
+    trigger_machine,
+)
+from benchmarks.figure import Figure
+
+__all__ = ["BENCHMARKS", "Benchmark"]
+
+_EVERY_BUS = ("embedded", "kafka")
+
+
+@dataclass(frozen=True, slots=True)
+class Benchmark:
+    """One file of this folder, and what is called in it.
+
+    `quick` and `full` say how many (events, runs, kills, …) it measures in the two shapes; what
+    has no `quick` is in the full shape only. `measure` is called with that number; with `on`,
+    with a new place on each of these backends and that number.
+    """
+
+    name: str
+    measure: Callable[..., Iterator[Figure]]
+    full: int
+    quick: int | None = None
+    on: tuple[str, ...] = ()
+
+
+BENCHMARKS = (
+    Benchmark("import_cost", lambda n: import_cost.measure(starts=n), 20, 10),
+    Benchmark("trigger_machine", lambda n: trigger_machine.measure(events=n), 100_000, 40_000),
+    Benchmark("task_cost", lambda n: task_cost.measure(runs=n), 50, 10),
+    Benchmark("publish", lambda place, n: publish.measure(place, events=n), 2_000, 500, _EVERY_BUS),
+    Benchmark(
+        "event_to_user_code",
+        lambda place, n: event_to_user_code.measure(place, events=n, rate=2),
+        *(200, 40, _EVERY_BUS),
+    ),
+)
