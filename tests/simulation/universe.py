@@ -16,6 +16,7 @@ import heapq
 import random
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from typing import TYPE_CHECKING
 
 from greenlet import getcurrent, greenlet
@@ -35,6 +36,7 @@ _INSTANT = timedelta(microseconds=1)
 _QUICK_US = (50, 2_000)
 _SLOW_US = (50_000, 3_000_000)
 _STOPPED_MS = (500, 60_000)
+_JUMP_SECONDS = (-7_200, 7_200)
 
 
 class Crashed(BaseException):
@@ -85,9 +87,17 @@ class Process:
     _is_doomed: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Timer:
+    """What happens at a time without any process."""
+
+    action: Callable[[], None]
+
+
 @dataclass
 class Universe:
-    """All of it. `trace` has (time, process, effect), for the message of a failure."""
+    """All of it. `trace` has (time, process, effect), for the message of a failure; `processes`
+    has every process that there ever was, by its pid."""
 
     seed: int
     happenings: Happenings
@@ -95,9 +105,11 @@ class Universe:
     trace: list[tuple[timedelta, str, str]] = field(default_factory=list)
     keeps_trace: bool = False
     random: random.Random = field(init=False)
-    _queue: list[tuple[timedelta, int, Process]] = field(default_factory=list)
+    processes: dict[int, Process] = field(default_factory=dict)
+    _queue: list[tuple[timedelta, int, Process | _Timer]] = field(default_factory=list)
     _waiting: list[Process] = field(default_factory=list)
     _count: int = 0
+    _stamps: count[int] = field(default_factory=lambda: count(1))
     _pids: int = 1000
     _current: Process | None = None
     _hub: greenlet = field(default_factory=getcurrent)
@@ -125,7 +137,21 @@ class Universe:
 
     def happens(self, name: str) -> bool:
         """Whether a mishap of that name happens here and now."""
-        return self.happenings.happens(name)
+        is_so = self.happenings.happens(name)
+        if is_so and self.keeps_trace:
+            self.tell(f"! {name}")
+        return is_so
+
+    def tell(self, what: str) -> None:
+        """Add a line to the trace, when one is kept."""
+        if self.keeps_trace:
+            by = self._current.name if self._current is not None else ""
+            self.trace.append((self.time, by, what))
+
+    def stamp(self) -> int:
+        """The next number of the one order in which things become visible, here or there: of
+        two writes, to bus, store or elsewhere, the earlier one has the smaller."""
+        return next(self._stamps)
 
     def reach(self, name: str) -> None:
         """A fault point of `eventflow.effects` is an effect like any other."""
@@ -142,23 +168,30 @@ class Universe:
             return
         if process._is_doomed:
             raise Crashed(name)  # what a dying process still tries has no effect
-        if self.keeps_trace:
-            self.trace.append((self.time, process.name, name))
+        self.tell(name)
         if self.happens("process.dies"):
             process._is_doomed = True
             raise Crashed(name)
         if self.happens("process.stops"):
             self.stop(process, timedelta(milliseconds=self.random.randint(*_STOPPED_MS)))
+        if self.happens("clock.jumps"):
+            process.clock.jumped += timedelta(seconds=self.random.randint(*_JUMP_SECONDS))
         slow = _SLOW_US if self.happens("answer.slow") else _QUICK_US
         self._stand_still(process, timedelta(microseconds=self.random.randint(*slow)))
 
     def wait(self, timeout: timedelta, ready: Callable[[], bool]) -> bool:
-        """Stand still until it is so, or the time is over; whether it is so."""
+        """Stand still until it is so, or the time is over; whether it is so.
+
+        Raises:
+            Crashed: the process died.
+        """
         process = self._current
         if process is None:
             if not ready():
                 self.time += max(timeout, _INSTANT)
             return ready()
+        if process._is_doomed:
+            raise Crashed("waits no more")
         until = self.time + timeout
         while not ready():
             left = until - self.time
@@ -190,6 +223,7 @@ class Universe:
         self._pids += 1
         process = Process(name, self._pids, clock or SimulatedClock(self), on_end)
         process._greenlet = greenlet(lambda: self._live(process, main), parent=self._hub)
+        self.processes[process.pid] = process
         self._schedule(process, timedelta(microseconds=self.random.randint(*_QUICK_US)))
         return process
 
@@ -198,26 +232,43 @@ class Universe:
         process.stopped_until = max(process.stopped_until, self.time + duration)
         self._schedule(process, timedelta())
 
+    def go_on(self, process: Process) -> None:
+        """SIGCONT: whatever stopped it is over."""
+        if process.stopped_until > self.time:
+            process.stopped_until = self.time
+            self._schedule(process, timedelta())
+
     def kill(self, process: Process) -> None:
         """SIGKILL, from outside: it dies where it stands, before it does anything more."""
         process._is_doomed = True
         self._schedule(process, timedelta())
 
+    def later(self, after: timedelta, action: Callable[[], None]) -> None:
+        """Do something at a later time, outside of any process; it must not stand still."""
+        self._push(self.time + after, _Timer(action))
+
+    def end(self) -> None:
+        """Kill all that is left. What is asked of a universe that has ended has no effect."""
+        self._queue = [each for each in self._queue if isinstance(each[2], Process)]
+        for process in tuple(self.processes.values()):
+            if process.is_alive:
+                self.kill(process)
+        self.run(lambda: False, self.time)
+
     def run(self, is_over: Callable[[], bool], until: timedelta) -> bool:
         """Let processes go on until `is_over`, or that time; whether it is over."""
-        while self._queue and not is_over():
-            at, ticket, process = heapq.heappop(self._queue)
-            if not process.is_alive or ticket != process._ticket:
-                continue  # scheduled anew since
-            if at > until:
-                self._schedule(process, at - self.time)
-                break
-            self.time = max(self.time, at)
-            if process.stopped_until > self.time and not process._is_doomed:
-                self._schedule(process, timedelta())
-                continue
-            self._go_on(process)
-        return is_over()
+        while not is_over():
+            if not self._queue or self._queue[0][0] > until:
+                self.time = max(self.time, until)
+                return is_over()
+            at, ticket, what = heapq.heappop(self._queue)
+            if isinstance(what, _Timer):
+                self.time = max(self.time, at)
+                what.action()
+            elif what.is_alive and ticket == what._ticket:  # else it was scheduled anew since
+                self.time = max(self.time, at)
+                self._go_on(what)
+        return True
 
     def _live(self, process: Process, main: Callable[[Process], None]) -> None:
         died_of: BaseException | None = None
@@ -249,9 +300,12 @@ class Universe:
 
     def _schedule(self, process: Process, after: timedelta) -> None:
         """Only the last time that was said counts; not before a stop is over."""
-        self._count += 1
         at = self.time + after
         if not process._is_doomed:
             at = max(at, process.stopped_until)
-        process._ticket = self._count
-        heapq.heappush(self._queue, (at, self._count, process))
+        process._ticket = self._push(at, process)
+
+    def _push(self, at: timedelta, what: Process | _Timer) -> int:
+        self._count += 1
+        heapq.heappush(self._queue, (at, self._count, what))
+        return self._count
