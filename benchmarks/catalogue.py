@@ -6,9 +6,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from benchmarks import (
+    beside_metaflow,
     event_to_user_code,
     import_cost,
+    many_deployments,
+    many_runs,
     publish,
+    runs_per_second,
     task_cost,
     trigger_machine,
 )
@@ -44,5 +48,10 @@ BENCHMARKS = (
         "event_to_user_code",
         lambda place, n: event_to_user_code.measure(place, events=n, rate=2),
         *(200, 40, _EVERY_BUS),
+    ),
+    Benchmark(
+        "runs_per_second",
+        lambda place, n: runs_per_second.measure(place, runs=n),
+        *(800, 240, (*_EVERY_BUS, "kafka + s3")),
     ),
 )

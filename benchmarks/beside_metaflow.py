@@ -1,0 +1,142 @@
+"""A task of a long linear flow, beside the same task under stock Metaflow 2.19.
+
+One source, two imports: both are started as `python line.py run`, each with a store in a folder
+of its own, in turns. Every task keeps when its first line was reached, so that the time from one
+to the next is what a task costs. Another process then reads all artifacts with the client, and
+sees that each task was a process of its own.
+
+Metaflow gets an environment of its own, made on demand beside the servers of the tests, and kept.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+from benchmarks.figure import Figure, NotToBeHad, times_ms
+from benchmarks.place import temporary_folder
+from tests.servers.provision import cache_folder
+
+__all__ = ["measure"]
+
+_METAFLOW = "2.19"
+_STEPS = 20
+_PATIENCE_S = 300
+_READER = """\
+import json
+from {library} import Flow, namespace
+namespace(None)
+tasks = [step.task.data for step in Flow("Line").latest_run]
+print(json.dumps([[data.reached_at, data.pid] for data in tasks]))
+"""
+
+
+def measure(*, runs: int) -> Iterator[Figure]:
+    """Over the tasks of so many runs of each, after one that warms up.
+
+    Raises:
+        NotToBeHad: Metaflow cannot be installed here.
+    """
+    python = _environment(cache_folder() / f"metaflow-{_METAFLOW}")
+    with temporary_folder() as folder:
+        systems = (
+            _System("eventflow", Path(sys.executable), folder / "ours"),
+            _System("metaflow", python, folder / "theirs"),
+        )
+        for each in systems:
+            each.lay_down()
+        taken: tuple[list[float], list[float]] = [], []
+        for number in range(runs + 1):
+            for times, system in zip(taken, systems, strict=True):
+                times += system.run() if number else system.run()[:0]
+    ours, theirs = map(times_ms, taken)
+    name = f"a task of a flow of {_STEPS} steps, `python line.py run`"
+    peer = f"stock Metaflow {_METAFLOW}"
+    yield Figure("beside_metaflow", "local store", name, ours, peer, theirs)
+
+
+@dataclass(frozen=True, slots=True)
+class _System:
+    """A library, the interpreter that has it, and the folder in which it works."""
+
+    library: str
+    python: Path
+    folder: Path
+
+    def lay_down(self) -> None:
+        """The flow and what reads it."""
+        self.folder.mkdir()
+        (self.folder / "line.py").write_text(_source(self.library))
+        (self.folder / "read.py").write_text(_READER.format(library=self.library))
+
+    def run(self) -> list[float]:
+        """Seconds of each task of a run but the last, which nothing follows."""
+        self._python("line.py", "run")
+        found = json.loads(self._python("read.py").splitlines()[-1])
+        pids = {pid for _, pid in found}
+        if len(pids) != _STEPS:
+            raise RuntimeError(f"{self.library}: {len(pids)} processes ran {_STEPS} tasks")
+        return [abs(after - before) for before, after in pairwise(sorted(at for at, _ in found))]
+
+    def _python(self, *words: str) -> str:
+        done = subprocess.run(
+            [self.python, *words],
+            cwd=self.folder,
+            env={**os.environ, **self._settings()},
+            capture_output=True,
+            text=True,
+            timeout=_PATIENCE_S,
+            check=False,
+        )
+        if done.returncode:
+            raise RuntimeError(f"{self.library}: {' '.join(words)} failed:\n{done.stderr[-2000:]}")
+        return done.stdout
+
+    def _settings(self) -> dict[str, str]:
+        """State in the folder, whatever this machine has set up for either."""
+        return {
+            "HOME": str(self.folder),
+            "EVENTFLOW_HOME": str(self.folder / "state"),
+            "EVENTFLOW_USER": "bench",
+            "METAFLOW_HOME": str(self.folder),
+            "METAFLOW_USER": "bench",
+            "METAFLOW_DATASTORE_SYSROOT_LOCAL": str(self.folder),
+        }
+
+
+def _source(library: str) -> str:
+    names = ["start", *(f"step_{number}" for number in range(1, _STEPS - 1)), "end"]
+    lines = ["import os, time", f"from {library} import FlowSpec, step", "class Line(FlowSpec):"]
+    for name, after in zip(names, [*names[1:], ""], strict=True):
+        lines += ["    @step", f"    def {name}(self):", "        self.reached_at = time.time()"]
+        lines += ["        self.pid = os.getpid()"]
+        lines += [f"        self.next(self.{after})"] if after else []
+    return "\n".join([*lines, "if __name__ == '__main__':", "    Line()"]) + "\n"
+
+
+def _environment(folder: Path) -> Path:
+    """The interpreter of an environment that has Metaflow; what is there already is whole."""
+    python = folder / "bin" / "python"
+    if not folder.exists():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".fetching-") as scratch:
+            made = Path(scratch) / folder.name
+            _install([sys.executable, "-m", "venv", str(made)])
+            pip = [str(made / "bin" / "python"), "-m", "pip", "install", "--quiet"]
+            _install([*pip, f"metaflow=={_METAFLOW}.*"])
+            made.rename(folder)
+    return python
+
+
+def _install(command: list[str]) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        last = (done.stderr or done.stdout).strip().splitlines()[-1:]
+        raise NotToBeHad(f"Metaflow {_METAFLOW} cannot be installed: {' '.join(last)}")
