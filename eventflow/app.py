@@ -17,7 +17,7 @@ from eventflow.bus.deployment_log import DeploymentLog
 from eventflow.bus.schema_topic import SchemaLookup, publish_schemas
 from eventflow.codec.codec import Codec
 from eventflow.context import Makers, World
-from eventflow.effects import Effects, KillAt
+from eventflow.effects import Effects, planted
 from eventflow.errors import InvalidSettings
 from eventflow.metrics import RunnerMetrics, TriggerMetrics
 from eventflow.model.topics import Topics
@@ -209,7 +209,7 @@ def _prepared_bus(world: World) -> Bus:
 
 def _effects() -> Effects:
     fault = os.environ.get("EVENTFLOW_FAULT")
-    return replace(Effects(), faults=KillAt.parse(fault)) if fault else Effects()
+    return replace(Effects(), faults=planted(fault)) if fault else Effects()
 
 
 def _log_warnings_to_stderr() -> None:

@@ -15,9 +15,21 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-__all__ = ["Clock", "Effects", "Faults", "Ids", "KillAt", "NoFaults", "SystemClock", "SystemIds"]
+__all__ = [
+    "Clock",
+    "Effects",
+    "Faults",
+    "Ids",
+    "KillAt",
+    "NoFaults",
+    "StopAt",
+    "SystemClock",
+    "SystemIds",
+    "planted",
+]
 
 _BASE32 = "abcdefghijklmnopqrstuvwxyz234567"
+_UNDER_WAY_S = 0.25
 
 
 class Clock(Protocol):
@@ -38,7 +50,7 @@ class Ids(Protocol):
 
 
 class Faults(Protocol):
-    """Named places between two effects, at which a test can end the process."""
+    """Named places between two effects, at which a test can end or stop the process."""
 
     def reach(self, name: str) -> None:
         """Called at the place `name`. Returns at once in production."""
@@ -79,18 +91,36 @@ class KillAt:
     nth: int = 1
     seen: int = 0
 
-    @classmethod
-    def parse(cls, text: str) -> KillAt:
-        """`name` or `name:nth`."""
-        name, _, nth = text.partition(":")
-        return cls(name, int(nth or 1))
-
     def reach(self, name: str) -> None:
         if name != self.name:
             return
         self.seen += 1
         if self.seen == self.nth:
-            os.kill(os.getpid(), signal.SIGKILL)
+            self.strike()
+
+    def strike(self) -> None:
+        """It is there."""
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+@dataclass(slots=True)
+class StopAt(KillAt):
+    """SIGSTOP it instead, as a zombie to be (EVENTFLOW_FAULT=name:nth:stop).
+
+    A moment later, so that what other threads were handed is under way: the records of an open
+    transaction are at the broker then.
+    """
+
+    def strike(self) -> None:
+        time.sleep(_UNDER_WAY_S)
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+
+def planted(text: str) -> Faults:
+    """The fault that `name`, `name:nth` or `name:nth:stop` plants."""
+    name, _, rest = text.partition(":")
+    nth, _, how = rest.partition(":")
+    return (StopAt if how == "stop" else KillAt)(name, int(nth or 1))
 
 
 @dataclass(frozen=True, slots=True)

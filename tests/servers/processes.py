@@ -52,15 +52,16 @@ def run_to_end(name: str, command: Sequence[str]) -> None:
 class ServerProcess:
     """One running server. `pid` is the server's own, for looking at it.
 
-    `folder` has its data and its log, `server.log`; it goes too when the test run is killed.
+    `folder` has its data and its log, `server.log`, at `log`; it goes too when the test run is
+    killed.
     """
 
     def __init__(
         self, name: str, command: Sequence[str], folder: Path, env: Mapping[str, str] | None = None
     ) -> None:
         self._name = name
-        self._log = folder / "server.log"
-        with self._log.open("ab") as output:
+        self.log = folder / "server.log"
+        with self.log.open("ab") as output:
             self._guard = subprocess.Popen(
                 [sys.executable, "-E", "-S", str(_GUARD), str(os.getpid()), str(folder), *command],
                 stdin=subprocess.DEVNULL,
@@ -115,6 +116,6 @@ class ServerProcess:
                 return
 
     def _failure(self, what: str) -> ServerFailed:
-        lines = self._log.read_text(errors="replace").splitlines()
+        lines = self.log.read_text(errors="replace").splitlines()
         tail = "\n".join(lines[-_LOG_TAIL_LINES:]) or "(empty)"
-        return ServerFailed(f"{self._name} {what}; the end of its log {self._log}:\n{tail}")
+        return ServerFailed(f"{self._name} {what}; the end of its log {self.log}:\n{tail}")
