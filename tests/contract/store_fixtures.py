@@ -6,7 +6,9 @@ or a new prefix in the bucket of the session.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from typing import Protocol
 
@@ -18,12 +20,18 @@ from eventflow.store.local import LocalStore
 from eventflow.store.port import Store
 from eventflow.store.s3 import S3Store
 from tests.servers.s3 import S3Endpoint
+from tests.simulation.simulated_store import Bucket, SimulatedStore
+from tests.simulation.universe import Universe
 
-__all__ = ["LocalPlace", "S3Place", "StorePlace", "place", "store"]
+__all__ = ["LocalPlace", "S3Place", "SimulatedPlace", "StorePlace", "place", "store"]
 
 
 class StorePlace(Protocol):
-    """Where a store is; it can be sent to another process."""
+    """Where a store is. When `is_shared`, it can be sent to another process."""
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether another process of the system sees what this one puts."""
 
     def open(self) -> Store:
         """Another store object on the same content."""
@@ -41,6 +49,7 @@ class StorePlace(Protocol):
 @dataclass(frozen=True)
 class LocalPlace:
     folder: Path
+    is_shared: bool = True
 
     def open(self) -> Store:
         return LocalStore(self.folder)
@@ -63,6 +72,7 @@ class S3Place:
     region: str
     bucket: str
     prefix: str
+    is_shared: bool = True
 
     def open(self) -> Store:
         return self._at(f"s3://{self.bucket}/{self.prefix}")
@@ -81,9 +91,35 @@ class S3Place:
         return S3Store(StoreSettings(url=url, endpoint_url=self.endpoint_url, region=self.region))
 
 
-@pytest.fixture(params=["local", pytest.param("s3", marks=pytest.mark.s3)])
+def _bucket() -> Bucket:
+    return Bucket(lambda: datetime.now(UTC), count(1).__next__)
+
+
+@dataclass(frozen=True)
+class SimulatedPlace:
+    bucket: Bucket = field(default_factory=_bucket)
+    is_shared: bool = False
+
+    def open(self) -> Store:
+        return SimulatedStore(Universe.by(0, {}, None), self.bucket)
+
+    def elsewhere(self, name: str) -> Store:  # noqa: ARG002 - every bucket is another place
+        return SimulatedPlace().open()
+
+    def without_bucket(self) -> Store:
+        missing = _bucket()
+        missing.is_there = False
+        return SimulatedPlace(missing).open()
+
+    def overwrite(self, key: str, data: bytes) -> None:
+        self.bucket.put(key, data, "the test")
+
+
+@pytest.fixture(params=["local", "simulated", pytest.param("s3", marks=pytest.mark.s3)])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> StorePlace:
     """An empty place, on each backend."""
+    if request.param == "simulated":
+        return SimulatedPlace()
     if request.param == "local":
         folder = tmp_path / "store"
         folder.mkdir()
