@@ -17,7 +17,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 
 from benchmarks.figure import Figure, NotToBeHad, times_ms
@@ -52,11 +52,9 @@ def measure(*, runs: int) -> Iterator[Figure]:
         )
         for each in systems:
             each.lay_down()
-        taken: tuple[list[float], list[float]] = [], []
-        for number in range(runs + 1):
-            for times, system in zip(taken, systems, strict=True):
-                times += system.run() if number else system.run()[:0]
-    ours, theirs = map(times_ms, taken)
+            each.run()
+        taken = [[system.run() for system in systems] for _ in range(runs)]
+    ours, theirs = (times_ms(chain(*times)) for times in zip(*taken, strict=True))
     name = f"a task of a flow of {_STEPS} steps, `python line.py run`"
     peer = f"stock Metaflow {_METAFLOW}"
     yield Figure("beside_metaflow", "local store", name, ours, peer, theirs)
@@ -83,7 +81,7 @@ class _System:
         pids = {pid for _, pid in found}
         if len(pids) != _STEPS:
             raise RuntimeError(f"{self.library}: {len(pids)} processes ran {_STEPS} tasks")
-        return [abs(after - before) for before, after in pairwise(sorted(at for at, _ in found))]
+        return [after - before for before, after in pairwise(sorted(at for at, _ in found))]
 
     def _python(self, *words: str) -> str:
         done = subprocess.run(

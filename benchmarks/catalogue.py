@@ -14,6 +14,7 @@ from benchmarks import (
     publish,
     runs_per_second,
     task_cost,
+    task_on_s3,
     trigger_machine,
 )
 from benchmarks.figure import Figure
@@ -43,6 +44,10 @@ BENCHMARKS = (
     Benchmark("import_cost", lambda n: import_cost.measure(starts=n), 20, 10),
     Benchmark("trigger_machine", lambda n: trigger_machine.measure(events=n), 100_000, 40_000),
     Benchmark("task_cost", lambda n: task_cost.measure(runs=n), 50, 10),
+    Benchmark("task_on_s3", lambda n: task_on_s3.measure(runs=n), 50, 5),
+    Benchmark("beside_metaflow", lambda n: beside_metaflow.measure(runs=n), 3),
+    Benchmark("many_deployments", lambda n: many_deployments.measure(parts=n), 50, 10),
+    Benchmark("many_runs", lambda n: many_runs.measure(questions=n), 100),
     Benchmark("publish", lambda place, n: publish.measure(place, events=n), 2_000, 500, _EVERY_BUS),
     Benchmark(
         "event_to_user_code",

@@ -51,7 +51,7 @@ class _Past:
 def _asked(
     name: str, ask: Callable[[_Past, int], None], pasts: list[_Past], questions: int
 ) -> Iterator[Figure]:
-    chance = random.Random(_SEED)  # noqa: S311 - draws runs
+    chance = random.Random(_SEED)
     taken: dict[int, list[float]] = {each.size: [] for each in pasts}
     for _ in range(questions):
         for past in pasts:
