@@ -21,10 +21,12 @@ from tests.servers.finding import (
     found_kafka,
     found_s3,
     local_kafka,
+    local_kafka_cluster,
     local_s3,
     started,
 )
 from tests.servers.kafka import KafkaEndpoint, KafkaServer
+from tests.servers.kafka_cluster import KafkaCluster
 from tests.servers.s3 import S3Endpoint, S3Server
 
 T = TypeVar("T")
@@ -44,6 +46,13 @@ def kafka_server() -> Iterator[KafkaEndpoint]:
     """A real broker."""
     with ExitStack() as stack:
         yield _enter_or_skip(stack, found_kafka)
+
+
+@pytest.fixture(scope="session")
+def kafka_cluster() -> Iterator[KafkaCluster]:
+    """Three brokers. Who kills one brings it back."""
+    with ExitStack() as stack:
+        yield _enter_or_skip(stack, lambda: started(local_kafka_cluster()))
 
 
 @pytest.fixture(scope="session")

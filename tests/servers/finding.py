@@ -11,15 +11,17 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TypeVar
 
 from tests.servers.containers import engine_answers, kafka_container, s3_container
 from tests.servers.kafka import KafkaEndpoint, KafkaServer
+from tests.servers.kafka_cluster import KafkaCluster
 from tests.servers.processes import ServerFailed
 from tests.servers.provision import kafka_folder, s3_folder
 from tests.servers.s3 import S3Endpoint, S3Server
 
-Server = TypeVar("Server", KafkaServer, S3Server)
+Server = TypeVar("Server", KafkaServer, KafkaCluster, S3Server)
 
 
 class ServerMissing(Exception):
@@ -28,12 +30,21 @@ class ServerMissing(Exception):
 
 def local_kafka() -> KafkaServer:
     """A broker to start, kill and restart at will, not started yet; from the cache."""
+    return KafkaServer(_jars())
+
+
+def local_kafka_cluster() -> KafkaCluster:
+    """Three of them, not started yet."""
+    return KafkaCluster(_jars())
+
+
+def _jars() -> Path:
     if not kafka_folder().is_dir() or shutil.which("java") is None:
         raise ServerMissing(
             "no Kafka: run `make servers` (needs Java 17 and Maven), start a container engine, "
             "or set EVENTFLOW_TEST_KAFKA=host:port"
         )
-    return KafkaServer(kafka_folder())
+    return kafka_folder()
 
 
 def local_s3(*, versioning: bool = False) -> S3Server:

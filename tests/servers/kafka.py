@@ -1,22 +1,20 @@
 """One real Kafka broker (KRaft, broker and controller in one process) on free loopback ports.
 
-Guarantees: a started server answers an admin client; after `kill` and `restart` it is on the
-same port with the data it had acknowledged; `stop` leaves neither process nor data behind.
 Replication factors are 1, and what only makes tests wait is shortened; everything else is
-Kafka's default, so that what the tests see is what users get.
+Kafka's default, so that what the tests see is what users get. `kafka_cluster.py` has three.
 """
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from tests.servers.processes import ServerProcess, free_port, run_to_end
+from tests.servers.local_server import LocalServer
+from tests.servers.processes import free_port, run_to_end
 
 _LOG4J = """\
 status = warn
@@ -66,84 +64,79 @@ class KafkaEndpoint:
             return False
 
 
-class KafkaServer(KafkaEndpoint):
-    """A broker of this test session, from the folder of jars that `make servers` made."""
+@dataclass(frozen=True)
+class Node:
+    """A broker and controller in one process, and where it listens."""
 
-    def __init__(self, jars: Path, settings: Mapping[str, str] | None = None) -> None:
-        self._port, self._controller_port = free_port(), free_port()
-        super().__init__(f"127.0.0.1:{self._port}")
-        self._jars = jars
-        self._settings = {**BROKER_SETTINGS, **(settings or {})}
-        self.folder: Path | None = None
-        self._process: ServerProcess | None = None
+    number: int
+    port: int
+    controller_port: int
+
+    @classmethod
+    def new(cls, number: int) -> Node:
+        """On free ports."""
+        return cls(number, free_port(), free_port())
 
     @property
-    def pid(self) -> int:
-        """The broker's process; only while it runs."""
-        return self._running().pid
+    def voter(self) -> str:
+        """As `controller.quorum.voters` names it."""
+        return f"{self.number}@127.0.0.1:{self.controller_port}"
 
-    def start(self) -> None:
-        """A new broker without topics, ready when this returns."""
-        self.folder = Path(tempfile.mkdtemp(prefix="eventflow-kafka-"))
-        properties = self._write_settings(self.folder)
+
+class KafkaServer(KafkaEndpoint, LocalServer):
+    """A broker of this test session, from the folder of jars that `make servers` made; alone, or
+    the `node` of a cluster whose `quorum` it is told."""
+
+    name = "Kafka"
+
+    def __init__(
+        self,
+        jars: Path,
+        settings: Mapping[str, str] | None = None,
+        node: Node | None = None,
+        quorum: Sequence[Node] = (),
+    ) -> None:
+        LocalServer.__init__(self)
+        self.node = node or Node.new(1)
+        KafkaEndpoint.__init__(self, f"127.0.0.1:{self.node.port}")
+        self._jars = jars
+        self._quorum = tuple(quorum) or (self.node,)
+        self._settings = {**BROKER_SETTINGS, **(settings or {})}
+
+    def answers(self) -> bool:
+        """Whether this broker takes requests, and the cluster counts it in."""
+        try:
+            return self.node.number in self.admin().list_topics(timeout=1.0).brokers
+        except KafkaException:
+            return False
+
+    def _prepare(self, folder: Path) -> None:
+        properties = self._write_settings(folder)
+        storage_tool = self._java(
+            folder, "-XX:TieredStopAtLevel=1", "kafka.tools.StorageTool", "format"
+        )
         run_to_end(
             "Kafka's storage tool",
-            [
-                *self._java("-XX:TieredStopAtLevel=1", "kafka.tools.StorageTool", "format"),
-                *("--cluster-id", _CLUSTER_ID, "--standalone", "--config", str(properties)),
-            ],
+            [*storage_tool, "--cluster-id", _CLUSTER_ID, "--config", str(properties)],
         )
-        self.restart()
 
-    def kill(self) -> None:
-        """The broker's machine burns down (SIGKILL); the disk is saved."""
-        self._running().kill()
-        self._process = None
+    def _command(self, folder: Path) -> list[str]:
+        heap = "-Xmx512m" if self._quorum == (self.node,) else "-Xmx256m"
+        return self._java(folder, heap, "kafka.Kafka", str(folder / "server.properties"))
 
-    def restart(self) -> None:
-        """The broker again, after `kill`, on the same port and data; ready when this returns."""
-        assert self.folder is not None, "start() comes first"
-        assert self._process is None, "still running"
-        self._process = ServerProcess(
-            "Kafka",
-            self._java("-Xmx512m", "kafka.Kafka", str(self.folder / "server.properties")),
-            self.folder,
-        )
-        self._process.wait_until(self.answers)
-
-    def pause(self) -> None:
-        """The broker hangs (SIGSTOP): connections stay open, nothing is answered."""
-        self._running().pause()
-
-    def resume(self) -> None:
-        """A paused broker goes on."""
-        self._running().resume()
-
-    def stop(self) -> None:
-        """Ends the broker and removes its data, for which no clean shutdown is needed."""
-        if self._process is not None:
-            self.kill()
-        if self.folder is not None:
-            shutil.rmtree(self.folder, ignore_errors=True)
-            self.folder = None
-
-    def _running(self) -> ServerProcess:
-        assert self._process is not None, "not running"
-        return self._process
-
-    def _java(self, option: str, *main: str) -> list[str]:
-        log4j = f"-Dlog4j2.configurationFile={self.folder}/log4j2.properties"
+    def _java(self, folder: Path, option: str, *main: str) -> list[str]:
+        log4j = f"-Dlog4j2.configurationFile={folder}/log4j2.properties"
         options = ["-XX:+UseSerialGC", "-XX:-UsePerfData", option, log4j]
         return ["java", *options, "-cp", f"{self._jars}/*", *main]
 
     def _write_settings(self, folder: Path) -> Path:
-        listener = f"PLAINTEXT://127.0.0.1:{self._port}"
-        controller = f"127.0.0.1:{self._controller_port}"
+        listener = f"PLAINTEXT://127.0.0.1:{self.node.port}"
         settings = {
             **self._settings,
-            "listeners": f"{listener},CONTROLLER://{controller}",
+            "node.id": str(self.node.number),
+            "listeners": f"{listener},CONTROLLER://127.0.0.1:{self.node.controller_port}",
             "advertised.listeners": listener,
-            "controller.quorum.bootstrap.servers": controller,
+            "controller.quorum.voters": ",".join(each.voter for each in self._quorum),
             "log.dirs": str(folder / "data"),
         }
         (folder / "log4j2.properties").write_text(_LOG4J)

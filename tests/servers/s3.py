@@ -1,15 +1,13 @@
 """One real S3 server (versitygw over a temporary folder) on a free loopback port.
 
-Guarantees: a started server answers signed requests; conditional puts have one winner; after
-`kill` and `restart` it is on the same port with the same keys and the objects it had
-acknowledged; `stop` leaves neither process nor data behind. Every server makes up its own keys.
+Guarantees, besides those of `LocalServer`: conditional puts have one winner; after a restart the
+keys that open it are the same. Every server makes up its own keys.
 """
 
 from __future__ import annotations
 
 import secrets
-import shutil
-import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +15,8 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from tests.servers.processes import ServerProcess, free_port
+from tests.servers.local_server import LocalServer
+from tests.servers.processes import free_port
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -65,67 +64,29 @@ class S3Endpoint:
         return True
 
 
-class S3Server(S3Endpoint):
+class S3Server(S3Endpoint, LocalServer):
     """An S3 server of this test session, from the binary that `make servers` made."""
 
+    name = "S3"
+
     def __init__(self, binary: Path, *, versioning: bool = False) -> None:
+        LocalServer.__init__(self)
         self._port = free_port()
-        super().__init__(
-            f"http://127.0.0.1:{self._port}", f"test-{secrets.token_hex(8)}", secrets.token_hex(20)
+        S3Endpoint.__init__(
+            self,
+            f"http://127.0.0.1:{self._port}",
+            f"test-{secrets.token_hex(8)}",
+            secrets.token_hex(20),
         )
         self._binary = binary
         self._versioning = versioning
-        self.folder: Path | None = None
-        self._process: ServerProcess | None = None
 
-    @property
-    def pid(self) -> int:
-        """The server's process; only while it runs."""
-        return self._running().pid
+    def _prepare(self, folder: Path) -> None:
+        (folder / "objects").mkdir()
+        (folder / "versions").mkdir()
 
-    def start(self) -> None:
-        """A new server without buckets, ready when this returns."""
-        self.folder = Path(tempfile.mkdtemp(prefix="eventflow-s3-"))
-        (self.folder / "objects").mkdir()
-        (self.folder / "versions").mkdir()
-        self.restart()
-
-    def kill(self) -> None:
-        """The server's machine burns down (SIGKILL); the disk is saved."""
-        self._running().kill()
-        self._process = None
-
-    def restart(self) -> None:
-        """The server again, after `kill`, on the same port, keys and data; ready on return."""
-        assert self.folder is not None, "start() comes first"
-        assert self._process is None, "still running"
-        self._process = ServerProcess(
-            "versitygw",
-            self._command(self.folder),
-            self.folder,
-            env={"ROOT_ACCESS_KEY": self.access_key, "ROOT_SECRET_KEY": self.secret_key},
-        )
-        self._process.wait_until(self.answers)
-
-    def pause(self) -> None:
-        """The server hangs (SIGSTOP): connections stay open, nothing is answered."""
-        self._running().pause()
-
-    def resume(self) -> None:
-        """A paused server goes on."""
-        self._running().resume()
-
-    def stop(self) -> None:
-        """Ends the server and removes its data."""
-        if self._process is not None:
-            self.kill()
-        if self.folder is not None:
-            shutil.rmtree(self.folder, ignore_errors=True)
-            self.folder = None
-
-    def _running(self) -> ServerProcess:
-        assert self._process is not None, "not running"
-        return self._process
+    def _env(self) -> Mapping[str, str]:
+        return {"ROOT_ACCESS_KEY": self.access_key, "ROOT_SECRET_KEY": self.secret_key}
 
     def _command(self, folder: Path) -> list[str]:
         listen = ["--port", f"127.0.0.1:{self._port}", "--region", self.region]
