@@ -31,13 +31,14 @@ _SLOW_MS = (100, 20_000)
 
 @dataclass(frozen=True, slots=True)
 class Put:
-    """An object as it was written. `stamp` is its place in the order of `Universe.stamp`."""
+    """An object as it was written. `stamp` is its place in the order of `Universe.stamp`;
+    `writer` the pid of the process."""
 
     key: str
     data: bytes
     at: datetime
     stamp: int
-    writer: str
+    writer: int
 
 
 @dataclass
@@ -52,13 +53,13 @@ class Bucket:
     objects: dict[str, Put] = field(default_factory=dict)
     puts: list[Put] = field(default_factory=list)
 
-    def put(self, key: str, data: bytes, writer: str) -> None:
+    def put(self, key: str, data: bytes, writer: int) -> None:
         """Write, whatever stands there."""
         put = self._put(key, data, writer)
         self.objects[key] = put
         self.puts.append(put)
 
-    def put_if_absent(self, key: str, data: bytes, writer: str) -> bool:
+    def put_if_absent(self, key: str, data: bytes, writer: int) -> bool:
         """Write unless something stands there; of writers in several threads one wins."""
         put = self._put(key, data, writer)
         is_mine = self.objects.setdefault(key, put) is put
@@ -66,7 +67,7 @@ class Bucket:
             self.puts.append(put)
         return is_mine
 
-    def _put(self, key: str, data: bytes, writer: str) -> Put:
+    def _put(self, key: str, data: bytes, writer: int) -> Put:
         return Put(key, data, self.now(), self.stamp(), writer)
 
 
@@ -147,9 +148,9 @@ class SimulatedStore:
     # -- what goes wrong -------------------------------------------------------------------------
 
     @property
-    def _writer(self) -> str:
+    def _writer(self) -> int:
         process = self._universe.current
-        return process.name if process is not None else ""
+        return process.pid if process is not None else 0
 
     def _ask(self, what: str, key: str) -> None:
         """A request on its way; afterwards the server has it."""

@@ -1,0 +1,286 @@
+"""Tasks that take simulated time, each a process of its own; its template is simulated too.
+
+A task does what a real one does to the world: it reads its inputs, may publish an event, and
+writes its `artifacts.json` under its own epoch. It may fail, or die anywhere. The tasks of a
+runner that died go on for a moment, and what they do may still land; those of a runner that is
+stopped are killed by their template after the lease (docs/protocols.md §6.6), which says so when
+the runner goes on.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING
+
+from eventflow.errors import EventflowError, ObjectMissing
+from eventflow.model.completion import Outcome
+from eventflow.model.event import EventRecord, Publisher
+from eventflow.model.occurrence import JSON
+from eventflow.model.task import TaskEnd
+from eventflow.store.artifacts import TaskRecord, read_task, save_values, write_task
+from eventflow.store.runs import place_of
+from tests.simulation.simulated_store import SimulatedStore
+from tests.simulation.universe import Crashed
+from tests.simulation.workload import published_by
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from eventflow.bus.port import Bus
+    from eventflow.codec.codec import Codec
+    from eventflow.model.offset import Offset
+    from eventflow.model.task import RunPlan, TaskPlan
+    from tests.simulation.simulated_store import Bucket
+    from tests.simulation.universe import Process, Universe
+
+__all__ = ["SimulatedExecutor", "TaskHistory", "TaskWorld"]
+
+_LEASE = timedelta(seconds=30)
+_TICKS_A_LEASE = 10
+_OVERSLEPT = timedelta(milliseconds=100)
+_SHORT_MS, _LONG_MS = (2, 400), (2_000, 40_000)
+_ORPHANED_MS = (0, 1_000)
+_HEARD_MS = (0, 20)
+
+
+@dataclass(slots=True)
+class TaskHistory:
+    """A task process whose user code began, at `stamp`. `runner` is the pid of its runner.
+
+    `fate`: `done` (its artifacts stand), `failed`, `died`, `killed`; `open` while it runs.
+    """
+
+    stamp: int
+    plan: TaskPlan
+    runner: int
+    fate: str = "open"
+
+
+@dataclass(frozen=True)
+class TaskWorld:
+    """What task processes are connected to, and where is written down what becomes of them.
+
+    `oddities` has what no task should ever meet.
+    """
+
+    universe: Universe
+    bucket: Bucket
+    connect: Callable[[], Bus]
+    codec: Codec
+    history: list[TaskHistory]
+    oddities: list[str]
+
+
+class _UserCodeFailed(Exception):
+    """What the user's code raised."""
+
+
+class SimulatedExecutor:
+    """The executor of one runner process."""
+
+    def __init__(self, world: TaskWorld, runner: Process) -> None:
+        self._world, self._universe, self._runner = world, world.universe, runner
+        self._running: dict[int, TaskHistory] = {}
+        self._ends: list[TaskEnd] = []
+        self._ticked_at = self._universe.time
+        self._is_watched = False
+
+    def warm(self, run: RunPlan) -> None:
+        """Nothing to do: what a template costs is no matter here."""
+
+    def start(self, task: TaskPlan) -> None:
+        history = TaskHistory(0, task, self._runner.pid)
+        name = f"{self._runner.name}/{task.run.request.run_id[:6]}/{task.key.path}"
+        process = self._universe.spawn(
+            name,
+            lambda process: self._work(history, process),
+            lambda process, died_of: self._ended(history, process, died_of),
+        )
+        self._running[process.pid] = history
+        self._watch()
+
+    def poll(self, timeout: timedelta) -> Sequence[TaskEnd]:
+        """A loaded machine oversleeps: a task that ends wakes it, and little else does."""
+        self._tick()
+        if timeout:
+            self._universe.wait(max(timeout, _OVERSLEPT), lambda: bool(self._ends))
+        self._tick()
+        ends, self._ends = self._ends, []
+        return ends
+
+    def kill(self, run_id: str, epoch: int) -> None:
+        unwanted = {
+            pid: history
+            for pid, history in self._running.items()
+            if (history.plan.run.request.run_id, history.plan.key.epoch) == (run_id, epoch)
+        }
+        self._kill(unwanted, _HEARD_MS)
+        self._ends = [
+            each for each in self._ends if (each.run_id, each.key.epoch) != (run_id, epoch)
+        ]
+
+    def close(self) -> None:
+        self._kill(dict(self._running), _HEARD_MS)
+        self._ends.clear()
+
+    def orphan(self) -> None:
+        """The runner is dead: its tasks are, in a moment."""
+        self._kill(dict(self._running), _ORPHANED_MS)
+
+    def _kill(self, unwanted: dict[int, TaskHistory], within_ms: tuple[int, int]) -> None:
+        """Kill without a word to the runner; the signal takes its time."""
+        for pid in unwanted:
+            del self._running[pid]
+            process = self._universe.processes[pid]
+            after = timedelta(milliseconds=self._universe.random.randint(*within_ms))
+            self._universe.later(after, partial(self._universe.kill, process))
+
+    # -- the template ----------------------------------------------------------------------------
+
+    def _tick(self) -> None:
+        if self._universe.time - self._ticked_at >= _LEASE / _TICKS_A_LEASE:
+            self._ticked_at = self._universe.time
+
+    def _watch(self) -> None:
+        if self._is_watched:
+            return
+        self._is_watched = True
+        self._ticked_at = self._universe.time
+        self._universe.later(_LEASE, self._mind_the_time)
+
+    def _mind_the_time(self) -> None:
+        self._is_watched = False
+        if not self._running:
+            return
+        silent = self._universe.time - self._ticked_at
+        if silent < _LEASE:
+            self._is_watched = True
+            self._universe.later(_LEASE - silent, self._mind_the_time)
+            return
+        for pid, history in tuple(self._running.items()):
+            self._tell(history, Outcome.FAILED, (), "its runner was silent for 30 s")
+            self._kill({pid: history}, _HEARD_MS)
+
+    def _ended(self, history: TaskHistory, process: Process, died_of: BaseException | None) -> None:
+        is_wanted = self._running.pop(process.pid, None) is not None
+        if died_of is not None:
+            history.fate = "died" if is_wanted else "killed"
+            if not isinstance(died_of, Crashed):
+                self._world.oddities.append(f"{process.name} raised {died_of!r}")
+            if is_wanted:
+                self._bury(history)
+
+    def _bury(self, history: TaskHistory) -> None:
+        """It may have got to its end before it died."""
+        plan = history.plan
+        if place_of(plan.run.request).artifacts(plan.key) in self._world.bucket.objects:
+            next_steps = plan.run.graph.step(plan.key.step).next_steps
+            self._tell(history, Outcome.SUCCEEDED, next_steps, "")
+        else:
+            self._tell(history, Outcome.FAILED, (), "its process was killed by SIGKILL")
+
+    def _tell(
+        self, history: TaskHistory, outcome: Outcome, next_steps: tuple[str, ...], reason: str
+    ) -> None:
+        run_id, key = history.plan.run.request.run_id, history.plan.key
+        now = self._runner.clock.now()
+        self._ends.append(TaskEnd(run_id, key, outcome, next_steps, reason, now))
+        self._universe.notify()
+
+    # -- the task process ------------------------------------------------------------------------
+
+    def _work(self, history: TaskHistory, process: Process) -> None:
+        history.stamp = self._universe.stamp()
+        self._world.history.append(history)
+        try:
+            next_steps = self._attempt(history.plan, process)
+        except (EventflowError, _UserCodeFailed) as error:
+            history.fate = "failed"
+            self._report(history, process, Outcome.FAILED, (), str(error))
+        else:
+            history.fate = "done"
+            self._report(history, process, Outcome.SUCCEEDED, next_steps, "")
+
+    def _report(
+        self,
+        history: TaskHistory,
+        process: Process,
+        outcome: Outcome,
+        next_steps: tuple[str, ...],
+        reason: str,
+    ) -> None:
+        if process.pid in self._running:
+            self._tell(history, outcome, next_steps, reason)
+
+    def _attempt(self, plan: TaskPlan, process: Process) -> tuple[str, ...]:
+        """What a task process does; the steps that follow."""
+        universe = self._universe
+        store, began = SimulatedStore(universe, self._world.bucket), process.clock.now()
+        place = place_of(plan.run.request)
+        self._read_inputs(plan, store)
+        self._compute()
+        published = self._publish(plan, process)
+        if universe.happens("task.fails"):
+            raise _UserCodeFailed("ValueError: no rows")
+        values = save_values(store, plan.run.project, {"epoch": plan.key.epoch})
+        next_steps = plan.run.graph.step(plan.key.step).next_steps
+        record = TaskRecord(
+            key=plan.key,
+            artifacts=values,
+            next_steps=next_steps,
+            published=published,
+            started_at=began,
+            finished_at=process.clock.now(),
+            inputs=plan.inputs,
+        )
+        write_task(store, place, record, nonce=f"{plan.key.path}-{process.pid}")
+        return next_steps
+
+    def _read_inputs(self, plan: TaskPlan, store: SimulatedStore) -> None:
+        for each in plan.inputs:
+            try:
+                read_task(store, place_of(plan.run.request), each)
+            except ObjectMissing as error:
+                self._world.oddities.append(f"a task began without what leads to it: {error}")
+                raise
+
+    def _compute(self) -> None:
+        universe = self._universe
+        span = _LONG_MS if universe.happens("task.is-long") else _SHORT_MS
+        universe.wait(timedelta(milliseconds=universe.random.randint(*span)), lambda: False)
+        if universe.happens("task.dies"):
+            raise Crashed("task.dies")
+
+    def _publish(self, plan: TaskPlan, process: Process) -> tuple[Offset, ...]:
+        name = published_by(plan.run.graph.step(plan.key.step))
+        if name is None:
+            return ()
+        bus = self._world.connect()
+        record = self._world.codec.new_record(_event(name, plan, process))
+        offsets = tuple(bus.publish([record]))
+        bus.close()
+        return offsets
+
+
+def _event(name: str, plan: TaskPlan, process: Process) -> EventRecord:
+    """As `eventflow.Event` makes it in a task: each attempt and epoch gives it the same id."""
+    request, key = plan.run.request, plan.key
+    place = f"{request.run_id}/{key.step}/{key.task}"
+    return EventRecord(
+        id=f"{place}/0",
+        id_set=True,
+        name=name,
+        namespace=request.namespace,
+        payload=json.dumps({"epoch": key.epoch}).encode(),
+        content_type=JSON,
+        published_at=process.clock.now(),
+        source=f"{request.namespace}/{request.flow}/{place}",
+        publisher=Publisher(
+            request.namespace, request.flow, request.run_id, key.step, key.task, number=0
+        ),
+        roots=request.roots,
+        hops=request.hops,
+    )

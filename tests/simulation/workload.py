@@ -1,0 +1,176 @@
+"""What people and jobs do in a simulated installation: acts, drawn by a seed.
+
+Two branches of one project, so that what is published to the project is forwarded from one
+partition to others, and another project that must hear nothing of it. Every act stands for
+itself, so that a failing example can be shrunk by leaving acts out.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import dataclass
+from datetime import timedelta
+
+from eventflow.model.deployment import ParameterSpec, ParameterType
+from eventflow.model.graph import FlowGraph, StepKind, StepNode
+from eventflow.model.trigger import FieldMapping, Source, Subscription, Trigger
+
+__all__ = ["Act", "Delete", "Deploy", "Design", "Publish", "drawn", "published_by"]
+
+_PUBLISHES = "publishes "
+_PROD, _TEST, _OTHER = "shop/prod", "shop/test.b", "other/prod"
+_SOURCES = ("shop/*", "shop/*", "shop/*", "shop/prod", "shop/test.b", "other/*", "other/prod")
+_SECOND = timedelta(seconds=1)
+_SHORTEST, _LONGEST = 12, 45
+
+
+@dataclass(frozen=True, slots=True)
+class Design:
+    """A flow as it would be deployed."""
+
+    graph: FlowGraph
+    trigger: Trigger
+    parameters: tuple[ParameterSpec, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Publish:
+    """A job publishes an event; with an `id`, it publishes it until it has an answer."""
+
+    after: timedelta
+    namespace: str
+    name: str
+    payload: bytes
+    id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Deploy:
+    """Somebody deploys a flow, again if it fails."""
+
+    after: timedelta
+    namespace: str
+    design: Design
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Somebody deletes a deployment."""
+
+    after: timedelta
+    namespace: str
+    flow: str
+
+
+Act = Publish | Deploy | Delete
+
+
+def published_by(step: StepNode) -> str | None:
+    """The name of the event that a task of the step publishes: its docstring says so."""
+    return step.doc.removeprefix(_PUBLISHES) if step.doc.startswith(_PUBLISHES) else None
+
+
+def drawn(by: random.Random) -> tuple[Act, ...]:
+    """What happens in one installation, in the order of time."""
+    lasts = by.randint(_SHORTEST, _LONGEST) * _SECOND
+    acts = [*_first_deploys(by), *_changes(by, lasts), *_publishes(by, lasts)]
+    return tuple(sorted(acts, key=lambda act: act.after))
+
+
+def _first_deploys(by: random.Random) -> list[Act]:
+    wanted = [
+        (_PROD, _train(by)),
+        (_TEST, _train(by)),
+        (_PROD, _report()),
+        (by.choice((_PROD, _TEST)), _merge(by)),
+        (_PROD, _scored()),
+        (_OTHER, _train(by)),
+    ]
+    count = by.randint(2, len(wanted))
+    return [Deploy(_within(by, _SECOND), *each) for each in by.sample(wanted, count)]
+
+
+def _changes(by: random.Random, lasts: timedelta) -> list[Act]:
+    """Redeploys with an equal and with another trigger, and deletions."""
+    acts: list[Act] = []
+    for _ in range(by.randint(0, 3)):
+        after, namespace = _within(by, lasts), by.choice((_PROD, _PROD, _TEST))
+        if by.random() < 0.2:
+            acts.append(Delete(after, namespace, by.choice(("Train", "Merge", "Report"))))
+        else:
+            design = by.choice((_train(by), _merge(by), _report()))
+            acts.append(Deploy(after, namespace, design))
+    return acts
+
+
+def _publishes(by: random.Random, lasts: timedelta) -> list[Act]:
+    acts: list[Act] = []
+    for number in range(by.randint(3, 10)):
+        name = by.choice(("landed", "landed", "approved"))
+        payload = _payload(by, number)
+        id_ = by.choice((None, f"id-{number}", f"id-{number}"))
+        act = Publish(_within(by, lasts), by.choice(_SOURCES), name, payload, id_)
+        acts.append(act)
+        if id_ is not None and by.random() < 0.2:  # another process publishes the same fact
+            is_other_fact = by.random() < 0.2
+            payload = _payload(by, -number) if is_other_fact else payload
+            acts.append(Publish(_within(by, lasts), act.namespace, name, payload, id_))
+    return acts
+
+
+def _payload(by: random.Random, number: int) -> bytes:
+    """Mostly what `Train` takes; sometimes a field is missing, or cannot be converted."""
+    rows: object = by.choice((number, number, number, "many"))
+    fields = {"day": f"2026-01-{number % 28 + 1:02d}", "rows": rows}
+    if by.random() < 0.1:
+        del fields["day"]
+    return json.dumps(fields).encode()
+
+
+def _within(by: random.Random, lasts: timedelta) -> timedelta:
+    return timedelta(milliseconds=by.randint(0, lasts // timedelta(milliseconds=1)))
+
+
+# -- flows ----------------------------------------------------------------------------------------
+
+
+def _train(by: random.Random) -> Design:
+    """Starts by one event, with parameters; the last step publishes one."""
+    parameters = (
+        ParameterSpec("day", ParameterType.STR, None, is_required=True),
+        ParameterSpec("rows", ParameterType.INT, "1", is_required=False),
+    )
+    mappings = tuple(FieldMapping(each.name, each.name) for each in parameters)
+    name = by.choice(("landed", "landed", "landed", "approved"))
+    trigger = Trigger(Source.EVENT, (Subscription(name, mappings),))
+    middle = by.choice(((), ("train",), ("left", "right")))
+    return Design(_graph("Train", *middle, publishes="scored"), trigger, parameters)
+
+
+def _merge(by: random.Random) -> Design:
+    """Starts by two events together."""
+    names = by.choice((("landed", "approved"), ("landed", "approved"), ("landed", "scored")))
+    return Design(_graph("Merge"), Trigger(Source.EVENT, tuple(Subscription(n) for n in names)))
+
+
+def _report() -> Design:
+    """Starts when `Train` has succeeded."""
+    return Design(_graph("Report"), Trigger(Source.COMPLETION, (Subscription("Train"),)))
+
+
+def _scored() -> Design:
+    """Starts by what tasks of `Train` publish."""
+    return Design(_graph("Scored", "step"), Trigger(Source.EVENT, (Subscription("scored"),)))
+
+
+def _graph(flow: str, *middle: str, publishes: str = "") -> FlowGraph:
+    """`start`, one or two steps side by side, `end`."""
+    doc = f"{_PUBLISHES}{publishes}" if publishes else ""
+    kind = StepKind.SPLIT if len(middle) > 1 else StepKind.LINEAR
+    steps = (
+        StepNode("start", kind, middle or ("end",), is_join=False, line=1),
+        *(StepNode(each, StepKind.LINEAR, ("end",), is_join=False, line=2) for each in middle),
+        StepNode("end", StepKind.END, (), is_join=len(middle) > 1, line=3, doc=doc),
+    )
+    return FlowGraph(flow, "flow.py", "", steps)
