@@ -7,36 +7,33 @@ import logging
 import os
 import sys
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-import structlog
-
-from eventflow.bus.deployment_log import DeploymentLog
-from eventflow.bus.schema_topic import SchemaLookup, publish_schemas
-from eventflow.codec.codec import Codec
 from eventflow.context import Makers, World
 from eventflow.effects import Effects, planted
 from eventflow.errors import InvalidSettings
-from eventflow.metrics import RunnerMetrics, TriggerMetrics
 from eventflow.model.topics import Topics
-from eventflow.services.log_parts import LogParts
-from eventflow.settings import Settings
-from eventflow.store.probe import probe
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
 
     from eventflow.bus.port import Bus
+    from eventflow.bus.schema_topic import SchemaLookup
+    from eventflow.codec.codec import Codec
     from eventflow.execution.local import LocalExecutor
+    from eventflow.services.log_parts import LogParts
     from eventflow.services.runner import Runner
     from eventflow.services.trigger import TriggerService
+    from eventflow.settings import Settings
     from eventflow.store.port import Store
 
 __all__ = [
     "connect",
     "connect_task",
+    "expect_publishing",
     "local_executor",
     "make_bus",
     "make_store",
@@ -45,6 +42,8 @@ __all__ = [
     "trigger_service",
 ]
 
+_FOLDER = "file:///"
+
 
 def connect(settings: Settings | None = None, *, is_prepared: bool = False) -> World:
     """The world that the settings describe; nothing is contacted yet.
@@ -52,18 +51,21 @@ def connect(settings: Settings | None = None, *, is_prepared: bool = False) -> W
     With `is_prepared`, topics and schemas are taken to be there: a task process of a runner,
     whose start has seen to it.
     """
+    from eventflow.settings import Settings
+
     _log_warnings_to_stderr()
-    settings = settings or Settings.load()
-    count = settings.partition_count
+    read = settings or Settings.load()
+    count = read.partition_count
     return World(
-        settings=settings,
-        topics=Topics(settings.topic_prefix, count, count),
+        topics=Topics(read.topic_prefix, count, count),
         effects=_effects(),
+        allow_pickle=read.store.allow_pickle,
         makers=Makers(
+            settings=lambda: read,
             bus=_plain_bus if is_prepared else _prepared_bus,
             store=lambda world: make_store(world.settings),
-            codec=lambda world: Codec(world.topics),
-            decoder=lambda world: SchemaLookup(world.bus, world.codec, world.topics),
+            codec=_codec,
+            decoder=_decoder,
         ),
     )
 
@@ -74,6 +76,8 @@ def prepare(world: World) -> None:
     Raises:
         OperatorError: topics differ, or the store decides nothing; the message says what to do.
     """
+    from eventflow.store.probe import probe
+
     probe(world.store, world.effects.ids)
     world.bus.topic(world.topics.events)
 
@@ -96,21 +100,27 @@ def make_store(settings: Settings) -> Store:
         from eventflow.store.s3 import S3Store
 
         return S3Store(settings.store)
-    from eventflow.store.local import LocalStore
-
     if not url:
         folder = settings.folder / "store"
         folder.mkdir(parents=True, exist_ok=True)
-        return LocalStore(folder)
-    if not url.startswith("file:///"):
+        url = folder.as_uri()
+    if not url.startswith(_FOLDER):
         raise InvalidSettings(
             f"EVENTFLOW_STORE__URL={url}: use s3://bucket[/prefix] or file:///folder."
         )
+    return _folder_store(url)
+
+
+def _folder_store(url: str) -> Store:
+    from eventflow.store.local import LocalStore
+
     return LocalStore(Path(unquote(urlsplit(url).path)))
 
 
 def trigger_service(world: World, registry: CollectorRegistry) -> TriggerService:
     """A trigger service."""
+    from eventflow.bus.deployment_log import DeploymentLog
+    from eventflow.metrics import TriggerMetrics
     from eventflow.services.trigger import TriggerParts, TriggerService
 
     log = _log_parts(world)
@@ -127,6 +137,8 @@ def trigger_service(world: World, registry: CollectorRegistry) -> TriggerService
 
 def runner(world: World, registry: CollectorRegistry) -> Runner:
     """A runner with the local executor."""
+    from eventflow.bus.deployment_log import DeploymentLog
+    from eventflow.metrics import RunnerMetrics
     from eventflow.services.presence import Host, Presence
     from eventflow.services.runner import Runner, RunnerParts
     from eventflow.services.slots import Slots
@@ -159,9 +171,10 @@ def runner(world: World, registry: CollectorRegistry) -> Runner:
 
 
 def _log_parts(world: World) -> LogParts:
+    from eventflow.services.log_parts import LogParts
+
     # Each service has a decoder of its own: it is used by one thread.
-    decoder = SchemaLookup(world.bus, world.codec, world.topics)
-    return LogParts(world.bus, world.codec, decoder, world.topics, world.effects)
+    return LogParts(world.bus, world.codec, _decoder(world), world.topics, world.effects)
 
 
 def local_executor(world: World, *, is_prepared: bool = False) -> LocalExecutor:
@@ -173,7 +186,14 @@ def local_executor(world: World, *, is_prepared: bool = False) -> LocalExecutor:
 
     settings = world.settings
     placed = settings.model_copy(update={"home": settings.folder})
-    told = {"settings": placed.model_dump(mode="json"), "is_prepared": is_prepared}
+    told = {
+        "settings": placed.model_dump(mode="json"),
+        "folder": str(settings.folder),
+        "store": world.store.url,
+        "topics": [world.topics.prefix, world.topics.event_partitions, world.topics.run_partitions],
+        "allow_pickle": world.allow_pickle,
+        "is_prepared": is_prepared,
+    }
     # -P: the working directory is the flow's, whose files must not stand in for the library's.
     command = [sys.executable, "-P", "-m", "eventflow.cli.template"]
     return LocalExecutor(
@@ -188,23 +208,71 @@ def local_executor(world: World, *, is_prepared: bool = False) -> LocalExecutor:
 def connect_task(told: str) -> World:
     """The world of a process that `local_executor` made, by what that told it.
 
-    What the process starts finds the same state folder: its working directory is another.
+    It reads no settings and imports no codec until they are used: most tasks never do, and what
+    is imported in a template is copied with every fork. What the process starts finds the same
+    state folder: its working directory is another.
     """
     content = json.loads(told)
-    settings = Settings.load(**content["settings"])
-    os.environ["EVENTFLOW_HOME"] = str(settings.folder)
-    return connect(settings, is_prepared=content["is_prepared"])
+    os.environ["EVENTFLOW_HOME"] = content["folder"]
+    return World(
+        topics=Topics(*content["topics"]),
+        effects=_effects(),
+        allow_pickle=content["allow_pickle"],
+        makers=Makers(
+            settings=lambda: _told_settings(content["settings"]),
+            bus=_plain_bus if content["is_prepared"] else _prepared_bus,
+            store=lambda world: _told_store(content["store"], world),
+            codec=_codec,
+            decoder=_decoder,
+        ),
+    )
+
+
+def expect_publishing(world: World) -> None:
+    """Import what a task publishes with, once, in its template; contacts nothing.
+
+    Not the Kafka client: it does not survive a fork.
+    """
+    _log_warnings_to_stderr()
+    _ = world.codec
+    if world.settings.is_embedded:
+        import_module("eventflow.bus.sqlite")
+
+
+def _told_settings(told: dict[str, Any]) -> Settings:
+    from eventflow.settings import Settings
+
+    return Settings.load(**told)
+
+
+def _told_store(url: str, world: World) -> Store:
+    return _folder_store(url) if url.startswith(_FOLDER) else make_store(world.settings)
 
 
 def _plain_bus(world: World) -> Bus:
+    _log_warnings_to_stderr()
     return make_bus(world.settings)
 
 
 def _prepared_bus(world: World) -> Bus:
-    bus = make_bus(world.settings)
+    from eventflow.bus.schema_topic import publish_schemas
+
+    bus = _plain_bus(world)
     bus.ensure(world.topics.specs(), create=world.settings.create_topics)
     publish_schemas(bus, world.codec, world.topics)
     return bus
+
+
+def _codec(world: World) -> Codec:
+    from eventflow.codec.codec import Codec
+
+    return Codec(world.topics)
+
+
+def _decoder(world: World) -> SchemaLookup:
+    from eventflow.bus.schema_topic import SchemaLookup
+
+    return SchemaLookup(world.bus, world.codec, world.topics)
 
 
 def _effects() -> Effects:
@@ -214,6 +282,8 @@ def _effects() -> Effects:
 
 def _log_warnings_to_stderr() -> None:
     """Stdout belongs to the user's program; one that configured structlog has its own way."""
+    import structlog
+
     if not structlog.is_configured():
         structlog.configure(
             logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),

@@ -29,6 +29,7 @@ __all__ = ["Makers", "World", "run_flow_cli", "use", "using", "world"]
 class Makers:
     """How the parts of a world are made, each when it is first used."""
 
+    settings: Callable[[], Settings]
     bus: Callable[[World], Bus]
     store: Callable[[World], Store]
     codec: Callable[[World], Codec]
@@ -39,13 +40,19 @@ class Makers:
 class World:
     """Connected objects, made by `app.connect`; each connects when it is first used.
 
-    The bus is ready to be written to: topics and schemas are there.
+    The bus is ready to be written to: topics and schemas are there. `allow_pickle` says whether
+    what reads artifacts may unpickle them.
     """
 
-    settings: Settings
     topics: Topics
     effects: Effects
+    allow_pickle: bool
     makers: Makers = field(repr=False)
+
+    @cached_property
+    def settings(self) -> Settings:
+        """What describes it. Made when used: reading settings costs a task more than itself."""
+        return self.makers.settings()
 
     @cached_property
     def bus(self) -> Bus:

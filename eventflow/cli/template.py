@@ -23,7 +23,7 @@ def main(arguments: list[str]) -> NoReturn:
     """Be that process, to its end."""
     match arguments:
         case ["serve", number]:
-            serve(socket.socket(fileno=int(number)), app.connect_task)
+            serve(socket.socket(fileno=int(number)), app.connect_task, app.expect_publishing)
         case ["task", number]:
             live_in_new_interpreter(app.connect_task, socket.socket(fileno=int(number)))
     sys.exit("This program is started by eventflow itself.")

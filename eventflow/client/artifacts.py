@@ -80,7 +80,7 @@ class DataArtifact(Named):
             connected.store,
             self._place.namespace.partition("/")[0],
             self._ref,
-            allow_pickle=connected.settings.store.allow_pickle,
+            allow_pickle=connected.allow_pickle,
         )
 
     @property

@@ -130,7 +130,7 @@ class _LazyValues(Mapping[str, object]):
                 self._world.store,
                 self._project,
                 self._refs[name],
-                allow_pickle=self._world.settings.store.allow_pickle,
+                allow_pickle=self._world.allow_pickle,
             )
         return self._loaded[name]
 

@@ -56,6 +56,7 @@ _BURIAL = timedelta(seconds=60)
 _CLOSING = timedelta(seconds=2)
 _PERISHING = timedelta(seconds=1)
 _RESEND_S = 0.05
+_PUBLISHING = "eventflow.authoring.event"
 
 
 @dataclass(slots=True)
@@ -76,22 +77,33 @@ class _Child:
     report: Report | None = None
 
 
-def serve(control: socket.socket, connect: Callable[[str], World]) -> NoReturn:
+def serve(
+    control: socket.socket,
+    connect: Callable[[str], World],
+    expect_publishing: Callable[[World], None],
+) -> NoReturn:
     """Be a template process for the executor at the other end of `control`.
 
-    `connect` makes a world of the executor's settings and contacts nothing.
+    `connect` makes a world of the executor's settings, `expect_publishing` imports what
+    publishing in it takes; both contact nothing.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
-    _Template(Channel(control), connect).run()
+    _Template(Channel(control), connect, expect_publishing).run()
 
 
 class _Template:
     """The process. Of time it knows the monotonic clock: a machine that slept is no silence."""
 
-    def __init__(self, control: Channel, connect: Callable[[str], World]) -> None:
+    def __init__(
+        self,
+        control: Channel,
+        connect: Callable[[str], World],
+        expect_publishing: Callable[[World], None],
+    ) -> None:
         self._control, self._connect = control, connect
+        self._expect_publishing = expect_publishing
         self._pid = os.getpid()
         self._children: dict[int, _Child] = {}
         self._spared: set[int] = set()
@@ -168,6 +180,8 @@ class _Template:
         passing.close()
         world = self._connect(begin.settings)
         _ = world.store  # its client is made here, once, and used in the forks only
+        if _PUBLISHING in sys.modules:
+            self._expect_publishing(world)
         return loaded, world
 
     def _kill(self, run_id: str, epoch: int) -> None:
