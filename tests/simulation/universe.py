@@ -97,7 +97,7 @@ class _Timer:
 @dataclass
 class Universe:
     """All of it. `trace` has (time, process, effect), for the message of a failure; `processes`
-    has every process that there ever was, by its pid."""
+    has every process that there ever was, by its pid; `effects` counts."""
 
     seed: int
     happenings: Happenings
@@ -106,6 +106,7 @@ class Universe:
     keeps_trace: bool = False
     random: random.Random = field(init=False)
     processes: dict[int, Process] = field(default_factory=dict)
+    effects: int = 0
     _queue: list[tuple[timedelta, int, Process | _Timer]] = field(default_factory=list)
     _waiting: list[Process] = field(default_factory=list)
     _count: int = 0
@@ -168,6 +169,7 @@ class Universe:
             return
         if process._is_doomed:
             raise Crashed(name)  # what a dying process still tries has no effect
+        self.effects += 1
         self.tell(name)
         if self.happens("process.dies"):
             process._is_doomed = True
