@@ -119,11 +119,14 @@ class Transaction(Protocol):
     def commit(self, consumed: Mapping[str, int] | None = None) -> Future[None]:
         """Make the records visible and set the group's next offset of each topic in `consumed`.
 
+        The group may hear of its offsets a second later, in the next `poll` of the member, and
+        when the partition moves in good order; a crash in between leaves it with older ones.
         Returns at once, so that the partitions of a service commit in parallel. The result:
 
         - None: all of it is durable and visible.
-        - Fenced: this owner is no longer the owner; nothing is visible. Also after a pause past
-          the session and a rejoin: the fence is the group generation of the `Assignment`.
+        - Fenced: another owner has taken the id over, or the `Assignment` is dead; nothing is
+          visible. Also after a pause past the session and a rejoin, and when this owner took the
+          id over too late: that is proved by the group generation of the `Assignment`.
         - BusBusy: nothing is visible; take the work up again from the last position.
         - BusUnreachable: unknown; the next owner of the id finds it visible or aborted.
         """

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import pytest
-from confluent_kafka import Consumer
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions
 from confluent_kafka import TopicPartition as Place
 from confluent_kafka.admin import (
     AlterConfigOpType,
@@ -272,6 +272,31 @@ def test_an_owner_whose_id_was_taken_takes_it_back(bus: KafkaBus) -> None:
     write(member.owned[0], target, "after", {topic: 1})
 
     assert committed(bus, target) == ["after"]
+
+
+def test_the_group_hears_how_far_was_consumed_while_the_owner_polls(
+    bus: KafkaBus, kafka_server: KafkaEndpoint
+) -> None:
+    topic, target, group = make_topic(bus), make_topic(bus), unique("group")
+    member = Member(bus, group, [topic])
+    until(owns(member, 0), member)
+
+    write(member.owned[0], target, "with the proof", {topic: 1})
+    of_the_first = _told(kafka_server, group, topic)
+    for consumed in (2, 3):
+        write(member.owned[0], target, "by the epoch alone", {topic: consumed})
+    of_the_others = _told(kafka_server, group, topic)
+
+    assert (of_the_first, of_the_others) == (1, 1)
+    until(lambda: _told(kafka_server, group, topic) == 3, member)
+
+
+def _told(server: KafkaEndpoint, group: str, topic: str) -> int:
+    """The committed offset that other people's tools see."""
+    asked, admin = ConsumerGroupTopicPartitions(group, [Place(topic, 0)]), server.admin()
+    (future,) = admin.list_consumer_group_offsets([asked], require_stable=True).values()
+    (place,) = future.result(10).topic_partitions
+    return int(place.offset)
 
 
 def test_an_owner_goes_on_after_the_broker_refused_a_record(

@@ -10,8 +10,10 @@ from eventflow.bus.kafka.transactions import KafkaTransaction
 from eventflow.errors import Fenced
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from concurrent.futures import Executor, Future
+
+    from confluent_kafka import TopicPartition as Place
 
     from eventflow.bus.kafka.fetching import Fetcher
     from eventflow.bus.kafka.transactions import TransactionalProducer
@@ -42,6 +44,7 @@ class KafkaAssignment:
         self._pool = pool
         self._is_live = True
         self._producer: TransactionalProducer | None = None
+        self._untold: Sequence[Place] = ()
         self._next_take_over = Deadline(_NOW)
 
     @property
@@ -98,6 +101,15 @@ class KafkaAssignment:
     def die(self) -> None:
         """The partition was lost: everything on this object raises Fenced from now on."""
         self._is_live = False
+
+    def count_as_consumed(self, offsets: Sequence[Place]) -> None:
+        """Committed next offsets, which the group has not heard of."""
+        self._untold = offsets
+
+    def take_untold(self) -> Sequence[Place]:
+        """The latest of them, since the last time that they were taken."""
+        untold, self._untold = self._untold, ()
+        return untold
 
     def release(self) -> Future[None] | None:
         """Let the producer go, after a commit that is under way; in the background."""

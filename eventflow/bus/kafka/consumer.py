@@ -5,15 +5,16 @@ from __future__ import annotations
 import sys
 import threading
 from concurrent.futures import wait
+from datetime import timedelta
 from typing import TYPE_CHECKING, cast
 
 from eventflow.bus.kafka.assignment import KafkaAssignment
+from eventflow.bus.kafka.deadline import Deadline
 from eventflow.bus.port import Poll
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from concurrent.futures import Executor
-    from datetime import timedelta
 
     from confluent_kafka import Consumer
     from confluent_kafka import TopicPartition as Place
@@ -27,6 +28,7 @@ __all__ = ["KafkaConsumer", "is_fence"]
 # What the client gives as group metadata (rd_kafka_consumer_group_metadata_write): this, the
 # generation as a native int32, then group and member, each with a zero byte behind it.
 _METADATA_MAGIC = b"CGMDv2:"
+_BETWEEN_TELLINGS = timedelta(seconds=1)
 
 
 class KafkaConsumer:
@@ -50,6 +52,7 @@ class KafkaConsumer:
         self._owned: dict[int, KafkaAssignment] = {}
         self._lost: list[KafkaAssignment] = []
         self._assigned: list[KafkaAssignment] = []
+        self._next_telling = Deadline(_BETWEEN_TELLINGS)
         consumer.subscribe(
             sorted(topics),
             on_assign=self._on_assign,
@@ -61,6 +64,8 @@ class KafkaConsumer:
         """See `Consumer`."""
         fetched = self._fetcher.poll(timeout, limit, self._has_news)
         self._is_woken.clear()
+        if self._next_telling.is_over:
+            self._tell_group()
         lost, self._lost = tuple(self._lost), []
         assigned, self._assigned = tuple(self._assigned), []
         return Poll(lost, assigned, fetched.records, fetched.ended)
@@ -81,6 +86,7 @@ class KafkaConsumer:
         self.is_closed = True
         leaving = [assignment.release() for assignment in self._owned.values()]
         wait([each for each in leaving if each is not None])
+        self._tell_group()
         self._disown()
         self._consumer.close()
 
@@ -115,9 +121,18 @@ class KafkaConsumer:
 
     def _on_revoke(self, _consumer: Consumer, _places: list[Place]) -> None:
         """Eager: everything goes, whether in good order or lost."""
+        self._tell_group()
         for assignment in self._owned.values():
             assignment.release()
         self._disown()
+
+    def _tell_group(self) -> None:
+        """Say how far was consumed, beside the transactions and without waiting for an answer:
+        other people's tools read it, and a service that keeps no position of its own."""
+        self._next_telling = Deadline(_BETWEEN_TELLINGS)
+        untold = [place for each in self._owned.values() for place in each.take_untold()]
+        if untold:
+            self._consumer.commit(offsets=untold, asynchronous=True)
 
     def _disown(self) -> None:
         self._fetcher.forget()

@@ -67,6 +67,8 @@ class TransactionalProducer:
         self._lock = threading.Lock()
         self._room = BatchRoom()
         self._is_open = False
+        self._has_appended = False
+        self._is_proven = False
         self._end: EventflowError = Fenced(f"the transactional id {transactional_id} was let go")
         producer, self._diagnosis = take_over(clients, transactional_id, timeout)
         self._producer: Producer | None = producer
@@ -96,7 +98,7 @@ class TransactionalProducer:
                 producer.begin_transaction()
             except KafkaException as error:
                 raise self._ended(error.args[0]) from error
-            self._is_open = True
+            self._is_open, self._has_appended = True, False
 
     def append(self, record: NewRecord) -> None:
         """Send a record. A refusal of the broker shows at the commit."""
@@ -104,6 +106,7 @@ class TransactionalProducer:
         size, deadline = topic.size_of(record), Deadline(self._patience)
         with self._lock:
             producer = self._held()
+            self._has_appended = True
             try:
                 if self._room.take(topic, size):
                     _drain(producer, deadline)
@@ -111,8 +114,12 @@ class TransactionalProducer:
             except KafkaException as error:
                 raise self._ended(error.args[0]) from error
 
-    def commit(self, offsets: Sequence[TopicPartition], group: object) -> None:
-        """Commit the records, and the offsets of a group under its captured metadata.
+    def commit(self, offsets: Sequence[TopicPartition], group: object) -> bool:
+        """Commit the records; whether the offsets of the group were committed with them.
+
+        They are, under its captured metadata, until that has proved once that this producer was
+        made by the rightful owner. From then on its epoch is the fence: whoever owns the
+        partition later takes the id over before reading anything (docs/decisions.md 31).
 
         Raises:
             As the result of `Transaction.commit`. Also RecordTooLarge, TopicMismatch and
@@ -121,8 +128,10 @@ class TransactionalProducer:
         deadline = Deadline(self._patience)
         with self._lock:
             producer = self._held()
+            # Of an empty transaction the broker hears by its offsets only.
+            has_to_prove = bool(offsets) and not (self._is_proven and self._has_appended)
             try:
-                if offsets:
+                if has_to_prove:
                     insist(
                         lambda seconds: producer.send_offsets_to_transaction(
                             list(offsets), group, seconds
@@ -132,7 +141,8 @@ class TransactionalProducer:
                 insist(producer.commit_transaction, deadline)
             except KafkaException as error:
                 raise self._ended(error.args[0]) from error
-            self._is_open = False
+            self._is_open, self._is_proven = False, self._is_proven or has_to_prove
+            return has_to_prove
 
     def abort(self) -> None:
         """Drop the open transaction; and the producer, when it does not abort."""
@@ -213,6 +223,9 @@ class Fence(Protocol):
     def die(self) -> None:
         """The group has refused it."""
 
+    def count_as_consumed(self, offsets: Sequence[TopicPartition]) -> None:
+        """The group has still to be told of these next offsets; their transaction is committed."""
+
 
 @dataclass(slots=True)
 class KafkaTransaction:
@@ -245,12 +258,15 @@ class KafkaTransaction:
         if has_ended:
             raise BusBusy("this transaction has ended")
         self._check_fence()
+        offsets = self._offsets(consumed)
         try:
-            self._producer.commit(self._offsets(consumed), self._fence and self._fence.group)
+            is_told = self._producer.commit(offsets, self._fence and self._fence.group)
         except GroupFenced:
             if self._fence is not None:
                 self._fence.die()
             raise
+        if self._fence is not None and not is_told:
+            self._fence.count_as_consumed(offsets)
 
     def _check_fence(self) -> None:
         if self._fence is not None and not self._fence.is_live:
