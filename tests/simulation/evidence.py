@@ -14,7 +14,7 @@ from fastavro import parse_schema, schemaless_reader
 from fastavro.schema import fingerprint, to_parsing_canonical_form
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from tests.simulation.history import History, LoggedRecord, WrittenObject
 
@@ -123,11 +123,14 @@ class Evidence:
         ends = ((key, puts[0]) for key, puts in self.puts.items() if key.endswith("/end.json"))
         return {key.split("/")[-2]: (put, json.loads(put.data)) for key, put in ends}
 
-    def steps_of(self, run_id: str) -> Iterator[str]:
-        """The steps of the version that was requested."""
-        request = next(each.value for each in self.requests if each.value["run_id"] == run_id)
-        key = request["namespace"], request["flow"], request["version"]
-        return (step["name"] for step in self.deployments[key]["graph"]["steps"])
+    def steps_of(self, run_id: str) -> Sequence[str]:
+        """The steps of the version that was requested; none of one that nobody knows."""
+        requests = (each.value for each in self.requests if each.value["run_id"] == run_id)
+        for request in requests:
+            key = request["namespace"], request["flow"], request["version"]
+            if key in self.deployments:
+                return [step["name"] for step in self.deployments[key]["graph"]["steps"]]
+        return ()
 
 
 def place_of(origin: Mapping[str, Any]) -> Place:

@@ -1,0 +1,199 @@
+"""The checker finds nothing in a good history, and each of its checks complains of a bad one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from eventflow.model.completion import Completion, Outcome
+from eventflow.model.decision import Decision, Verdict
+from eventflow.model.event import EventRecord
+from eventflow.model.forward import Forward
+from eventflow.model.run import RunPosition, RunRecord, RunRequest
+from eventflow.model.state import ActiveVersion, HeldEvent
+from tests.simulation.checker import complaints_of
+from tests.simulation.checks_of_runs import CHECKS_OF_RUNS
+from tests.simulation.checks_of_starts import CHECKS_OF_STARTS
+from tests.simulation.history import Fate
+from tests.simulation.made_history import MadeHistory, good
+from tests.support.machines import START, event, on
+
+Change = Callable[[MadeHistory], object]
+
+
+def _put(made: MadeHistory, suffix: str) -> int:
+    puts = made.bucket.puts
+    return next(at for at, put in enumerate(puts) if put.key.endswith(suffix))
+
+
+def _overwrite(made: MadeHistory) -> None:
+    put = made.bucket.puts[_put(made, "/end.json")]
+    made.bucket.put(put.key, put.data + b" ", 1)
+
+
+def _rewrite(made: MadeHistory, suffix: str, **changes: object) -> None:
+    at = _put(made, suffix)
+    put = made.bucket.puts[at]
+    data = json.dumps(json.loads(put.data) | changes).encode()
+    made.bucket.puts[at] = replace(put, data=data)
+
+
+def _lose_object(made: MadeHistory, suffix: str) -> None:
+    del made.bucket.puts[_put(made, suffix)]
+
+
+def _delay_object(made: MadeHistory, suffix: str) -> None:
+    at = _put(made, suffix)
+    made.bucket.puts[at] = replace(made.bucket.puts[at], stamp=made.stamp())
+
+
+def _mark_failed_run(made: MadeHistory) -> None:
+    made.bucket.put("projects/shop/prod/Train/successful/0/0/0-nobody", b"", 1)
+
+
+def _swap_decisions(made: MadeHistory) -> None:
+    records, at = made.place(Decision)
+    one, other = (at, at + 2)
+    mine, yours = records[one], records[other]
+    records[one] = replace(mine, value=yours.value)
+    records[other] = replace(yours, value=mine.value)
+
+
+def _change_fate(made: MadeHistory) -> None:
+    made.tasks[:] = [replace(each, fate=Fate.DONE) for each in made.tasks]
+
+
+def _start_early(made: MadeHistory) -> None:
+    made.tasks[0] = replace(made.tasks[0], sequence=1)
+
+
+def _start_elsewhere(made: MadeHistory) -> None:
+    made.tasks[1] = replace(made.tasks[1], runner=8)
+
+
+def _consume_again(made: MadeHistory) -> None:
+    (first,) = made.requests("Merge")
+    made.log(replace(first, run_id="rother"))
+
+
+def _give_up(made: MadeHistory) -> None:
+    place = {"topic": "events", "partition": "0", "offset": "0"}
+    headers = tuple((f"ef_origin_{name}", text.encode()) for name, text in place.items())
+    record = made.records["events"][0]
+    made.records["dead-letters"] = [replace(record, topic="dead-letters", headers=headers)]
+
+
+def _hear_others(made: MadeHistory) -> None:
+    (request,) = made.requests("Merge")
+    causes = tuple(replace(each, namespace="other/prod") for each in request.causes)
+    made.change(RunRequest, _number_of(made, request), causes=causes)
+
+
+def _number_of(made: MadeHistory, request: RunRequest) -> int:
+    found = [made.codec.decode(each.value) for each in made.records["run-requests"]]
+    return found.index(request)
+
+
+def _astray(made: MadeHistory) -> None:
+    made.oddities.append("runner-0 died of an AssertionError")
+
+
+def _unrest(made: MadeHistory) -> None:
+    made.is_at_rest = False
+
+
+_WRONG: dict[str, Change] = {
+    "acknowledged_events_stand": lambda made: made.drop(EventRecord, 2),
+    "every_event_is_decided": lambda made: made.drop(Decision, -1),
+    "no_event_is_decided_twice": lambda made: made.again(Decision),
+    "decisions_are_what_the_log_says": lambda made: made.change(
+        Decision, verdict=Verdict.NOT_MATCHED
+    ),
+    "decisions_follow_the_log": _swap_decisions,
+    "each_start_is_requested_once": lambda made: made.again(RunRequest),
+    "requests_say_what_caused_them": lambda made: made.change(RunRequest, version=2),
+    "requests_agree_with_decisions": lambda made: made.drop(RunRequest),
+    "forwards_are_made_once": lambda made: made.again(Forward),
+    "joins_consume_each_event_once": _consume_again,
+    "held_events_stay_held": lambda made: made.drop(HeldEvent, -1),
+    "versions_in_force_are_known": lambda made: made.drop(ActiveVersion),
+    "positions_never_go_back": lambda made: made.again(RunPosition, next_request=0),
+    "only_hopeless_records_are_given_up": _give_up,
+    "namespaces_start_nothing_in_others": _hear_others,
+    "runs_are_accepted_once": lambda made: made.again(RunRecord),
+    "epochs_go_up_one_by_one": lambda made: made.again(RunRecord, epoch=3, outcome=None),
+    "every_requested_run_ends": lambda made: made.drop(RunRecord, 1),
+    "ends_agree": lambda made: made.change(Completion, outcome=Outcome.CANCELLED),
+    "completions_come_once": lambda made: made.again(Completion),
+    "completions_come_after_the_end": lambda made: _delay_object(made, "/end.json"),
+    "only_successful_runs_are_marked_so": _mark_failed_run,
+    "objects_are_never_overwritten": _overwrite,
+    "manifests_name_what_stands": lambda made: _lose_object(made, "end/0/0/artifacts.json"),
+    "manifests_are_one_execution": lambda made: _rewrite(
+        made, "end/0/0/artifacts.json", inputs=[[2, "start", "0", 0]]
+    ),
+    "runs_fail_for_a_reason": _change_fate,
+    "tasks_start_once": _start_elsewhere,
+    "tasks_start_after_the_beginning": _start_early,
+    "runs_can_be_found": lambda made: _rewrite(made, "/run.json", causes=[]),
+    "the_installation_comes_to_rest": _unrest,
+    "no_process_goes_astray": _astray,
+}
+
+
+def _checks_that_complain(made: MadeHistory) -> set[str]:
+    return {each.check for each in complaints_of(made.history)}
+
+
+def test_a_good_history_gives_no_complaint() -> None:
+    made = good()
+
+    assert complaints_of(made.history) == []
+    assert len(made.requests("Train")) == 2
+    assert len(made.tasks) == 6
+
+
+@pytest.mark.parametrize("check", [each.__name__ for each in (*CHECKS_OF_STARTS, *CHECKS_OF_RUNS)])
+def test_each_check_complains_of_what_it_is_for(check: str) -> None:
+    made = good()
+
+    _WRONG[check](made)
+
+    assert check in _checks_that_complain(made)
+
+
+def test_a_redeploy_with_another_trigger_closes_a_join_and_with_an_equal_one_keeps_it() -> None:
+    made = MadeHistory()
+    made.deploy("Merge", on("landed", "approved"))
+    made.publish(event("landed", "shop/prod"))
+    made.deploy("Merge", on("landed", "approved"))
+    made.publish(event("landed", "shop/prod"))
+    made.deploy("Merge", on("landed", "other"))
+    made.publish(event("landed", "shop/prod"))
+
+    assert _checks_that_complain(made) == set()
+    assert not made.requests("Merge")
+
+
+def test_a_full_join_gives_up_its_oldest_event() -> None:
+    made = MadeHistory(join_events=2)
+    made.deploy("Merge", on("landed", "approved"))
+    for number in range(3):
+        made.publish(event("landed", "shop/prod", at=START + timedelta(seconds=number)))
+
+    assert _checks_that_complain(made) == {"only_hopeless_records_are_given_up"}
+
+
+def test_an_id_that_comes_with_another_payload_is_given_up() -> None:
+    made = MadeHistory()
+    made.deploy("Train", on("landed"))
+    made.publish(event("landed", "shop/prod", {"n": 1}, id="e"))
+    made.publish(event("landed", "shop/prod", {"n": 2}, id="e"))
+    for request in made.requests("Train"):
+        made.execute(request)
+
+    assert _checks_that_complain(made) == {"only_hopeless_records_are_given_up"}
