@@ -12,10 +12,12 @@ from benchmarks import (
     many_deployments,
     many_runs,
     publish,
+    runner_take_over,
     runs_per_second,
     task_cost,
     task_on_s3,
     trigger_machine,
+    trigger_take_over,
 )
 from benchmarks.figure import Figure
 
@@ -58,5 +60,15 @@ BENCHMARKS = (
         "runs_per_second",
         lambda place, n: runs_per_second.measure(place, runs=n),
         *(800, 240, (*_EVERY_BUS, "kafka + s3")),
+    ),
+    Benchmark(
+        "trigger_take_over",
+        lambda place, n: trigger_take_over.measure(place, kills=n),
+        *(3, None, _EVERY_BUS),
+    ),
+    Benchmark(
+        "runner_take_over",
+        lambda place, n: runner_take_over.measure(place, kills=n),
+        *(3, None, _EVERY_BUS),
     ),
 )
