@@ -114,14 +114,16 @@ class Installation:
 
     def live(self) -> Outcome:
         """From the first record to rest."""
-        self._found()
-        services, people = self._services(), People(self)
-        for service in services:
-            service.start()
-        people.begin(self.scenario.acts)
-        self.universe.run(lambda: False, self.universe.time + self.scenario.lasts)
-        why = self._come_to_rest(people)
-        self.universe.end()
+        try:
+            self._found()
+            people = People(self)
+            for service in self._services():
+                service.start()
+            people.begin(self.scenario.acts)
+            self._pass(self.scenario.lasts)
+            why = self._come_to_rest(people)
+        finally:
+            self.universe.end()
         return self._outcome(why)
 
     # -- the phases ------------------------------------------------------------------------------

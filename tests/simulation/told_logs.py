@@ -28,7 +28,7 @@ def told_logs(universe: Universe) -> Iterator[None]:
         raise structlog.DropEvent
 
     former = structlog.get_config()
-    level = logging.INFO if universe.keeps_trace else logging.CRITICAL + 1
+    level = logging.INFO if universe.keeps_trace else logging.CRITICAL
     structlog.configure(
         processors=[tell],
         wrapper_class=structlog.make_filtering_bound_logger(level),

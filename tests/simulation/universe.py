@@ -189,9 +189,7 @@ class Universe:
         """
         process = self._current
         if process is None:
-            if not ready():
-                self.time += max(timeout, _INSTANT)
-            return ready()
+            return self.run(ready, self.time + max(timeout, _INSTANT))
         if process._is_doomed:
             raise Crashed("waits no more")
         until = self.time + timeout
@@ -258,7 +256,9 @@ class Universe:
         self.run(lambda: False, self.time)
 
     def run(self, is_over: Callable[[], bool], until: timedelta) -> bool:
-        """Let processes go on until `is_over`, or that time; whether it is over."""
+        """Let processes go on until `is_over`, or that time; whether it is over. For no process,
+        and no timer."""
+        assert self._current is None, "a process waits, it does not run the others"
         while not is_over():
             if not self._queue or self._queue[0][0] > until:
                 self.time = max(self.time, until)
