@@ -1,0 +1,172 @@
+"""What one process has of a simulated cluster: requests take time, fail, and lose their answers.
+
+What a client does without being called (sending, committing, heartbeats) goes on in the
+background: as steps, each at a moment of its own. A request that is on the wire arrives, whatever
+becomes of the process; everything else a client does only while its process runs.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from eventflow.errors import BusUnreachable, EventflowError
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from tests.simulation.simulated_cluster import Cluster
+    from tests.simulation.universe import Process, Universe
+
+__all__ = ["Link", "Moment", "SimulatedFuture", "Steps"]
+
+_TRIP_US = (50, 2_000)
+_FOR_EVER = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """When the next step is. `is_own`: the process has to run for it."""
+
+    after: timedelta
+    is_own: bool
+
+
+if TYPE_CHECKING:
+    Steps = Generator[Moment, None, None]
+
+
+@dataclass(eq=False)
+class Link:
+    """Of one process; of none, each request just takes its time and never fails."""
+
+    universe: Universe
+    cluster: Cluster
+    process: Process | None
+    session: timedelta
+    heartbeat: timedelta
+    transaction: timedelta
+    patience: timedelta
+
+    @property
+    def writer(self) -> int:
+        """Whose records these are: a pid, 0 of no process."""
+        return 0 if self.process is None else self.process.pid
+
+    def ask(self, name: str) -> None:
+        """A request is on its way; others go on meanwhile.
+
+        Raises:
+            BusUnreachable: it never arrived.
+        """
+        self.go(name)
+        if self.happens("bus.refused"):
+            self._lose(name)
+
+    def answer(self, name: str, *, is_lost: bool = False) -> None:
+        """Its effect took place, the answer is on its way.
+
+        Raises:
+            BusUnreachable: it got lost.
+        """
+        self.go(f"{name}.answered")
+        if is_lost:
+            self._lose(name)
+
+    def go(self, name: str) -> None:
+        """Time passes: the process may die or stop here."""
+        if self.universe.current is None:
+            self.universe.wait(self._trip(), _never)
+        else:
+            self.universe.effect(name)
+
+    def happens(self, name: str) -> bool:
+        """Whether a mishap of that name happens; without a process there are none."""
+        return self.process is not None and self.universe.happens(name)
+
+    def loses_answer(self) -> bool:
+        """Whether the answer to this request gets lost."""
+        return self.happens("bus.answer-lost")
+
+    def wire(self) -> Moment:
+        """A request or its answer is on the way."""
+        return Moment(self._trip(), is_own=False)
+
+    def turn(self, after: timedelta | None = None) -> Moment:
+        """The process comes to it."""
+        return Moment(self._trip() if after is None else after, is_own=True)
+
+    def silence(self) -> timedelta:
+        """How long a client tries before it gives up."""
+        return self.patience * self.universe.random.random()
+
+    def in_background(self, steps: Steps) -> SimulatedFuture:
+        """Take the steps one after another; what they raise, the future does."""
+        future = SimulatedFuture(self)
+        self._after(self.turn(timedelta()), steps, future)
+        return future
+
+    def _lose(self, name: str) -> None:
+        self.universe.wait(self.silence(), _never)
+        raise BusUnreachable(f"{name}: no answer")
+
+    def _trip(self) -> timedelta:
+        return timedelta(microseconds=self.universe.random.randint(*_TRIP_US))
+
+    def _after(self, moment: Moment, steps: Steps, future: SimulatedFuture) -> None:
+        self.universe.later(moment.after, lambda: self._take(moment, steps, future))
+
+    def _take(self, moment: Moment, steps: Steps, future: SimulatedFuture) -> None:
+        if moment.is_own and self.process is not None:
+            if not self.process.is_alive:
+                return
+            stopped_for = self.process.stopped_until - self.universe.time
+            if stopped_for > timedelta():
+                self._after(self.turn(stopped_for), steps, future)
+                return
+        try:
+            following = next(steps)
+        except StopIteration:
+            future.settle(None)
+        except EventflowError as error:
+            future.settle(error)
+        else:
+            self._after(following, steps, future)
+
+
+class SimulatedFuture(Future[None]):
+    """The result of steps in the background. Who waits for it stands still."""
+
+    def __init__(self, link: Link) -> None:
+        super().__init__()
+        self._link = link
+
+    def settle(self, error: EventflowError | None) -> None:
+        """It has ended."""
+        if error is None:
+            self.set_result(None)
+        else:
+            self.set_exception(error)
+        self._link.universe.notify()
+
+    def result(self, timeout: float | None = None) -> None:
+        """As of any future."""
+        self._wait(timeout)
+        super().result(0)
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """As of any future."""
+        self._wait(timeout)
+        return super().exception(0)
+
+    def _wait(self, timeout: float | None) -> None:
+        patience = _FOR_EVER if timeout is None else timedelta(seconds=timeout)
+        self._link.universe.effect("bus.awaited")
+        self._link.universe.wait(patience, self.done)
+        self._link.universe.effect("bus.settled")
+
+
+def _never() -> bool:
+    return False
