@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["CHECKS_OF_RUNS"]
 
 _ARTIFACTS = "/artifacts.json"
+_REASONS = ("UserCodeFailed", "StoreUnreachable", "BusUnreachable")
 _FATAL = (Fate.FAILED, Fate.DIED, Fate.KILLED)
 
 
@@ -153,6 +154,13 @@ def runs_fail_for_a_reason(evidence: Evidence) -> Iterator[str]:
             yield f"run {run_id} says {end['reason']!r}, but that task did well"
 
 
+def tasks_fail_for_a_reason(evidence: Evidence) -> Iterator[str]:
+    """5. A task fails of its own code, or because bus or store were away; of nothing else."""
+    for task in evidence.history.tasks:
+        if task.fate is Fate.FAILED and task.why not in _REASONS:
+            yield f"run {task.run_id}: {task.step} of epoch {task.epoch} failed of {task.why}"
+
+
 def tasks_start_once(evidence: Evidence) -> Iterator[str]:
     """5. One process an attempt, and one runner an epoch."""
     for run_id, tasks in _tasks_of_runs(evidence).items():
@@ -220,6 +228,7 @@ CHECKS_OF_RUNS: Sequence[Callable[[Evidence], Iterator[str]]] = (
     manifests_name_what_stands,
     manifests_are_one_execution,
     runs_fail_for_a_reason,
+    tasks_fail_for_a_reason,
     tasks_start_once,
     tasks_start_after_the_beginning,
     runs_can_be_found,

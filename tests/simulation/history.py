@@ -73,7 +73,8 @@ class Fate(StrEnum):
 @dataclass(frozen=True, slots=True)
 class TaskRun:
     """A task process that began its user code, in the runner process `runner` (a pid), and how
-    the world let it end. DONE: its artifacts stand, and it said so."""
+    the world let it end. DONE: its artifacts stand, and it said so. FAILED: of an error whose
+    class is `why`."""
 
     sequence: int
     run_id: str
@@ -83,6 +84,7 @@ class TaskRun:
     attempt: int
     runner: int
     fate: Fate
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)

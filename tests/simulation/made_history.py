@@ -165,7 +165,8 @@ class MadeHistory:
         return key
 
     def _begin_task(self, request: RunRequest, step: str, fate: Fate) -> None:
-        self.tasks.append(TaskRun(self.stamp(), request.run_id, 1, step, "0", 0, _PID, fate))
+        why = "UserCodeFailed" if fate is Fate.FAILED else ""
+        self.tasks.append(TaskRun(self.stamp(), request.run_id, 1, step, "0", 0, _PID, fate, why))
 
     def _store(self) -> SimulatedStore:
         return SimulatedStore(Universe.by(0, {}, frozenset()), self.bucket)

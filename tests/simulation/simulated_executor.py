@@ -50,13 +50,15 @@ _HEARD_MS = (0, 20)
 class TaskHistory:
     """A task process whose user code began, at `stamp`. `runner` is the pid of its runner.
 
-    `fate`: `done` (its artifacts stand), `failed`, `died`, `killed`; `open` while it runs.
+    `fate`: `done` (its artifacts stand), `failed` (of an error of the class `why`), `died`,
+    `killed`; `open` while it runs.
     """
 
     stamp: int
     plan: TaskPlan
     runner: int
     fate: str = "open"
+    why: str = ""
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ class TaskWorld:
     oddities: list[str]
 
 
-class _UserCodeFailed(Exception):
+class UserCodeFailed(Exception):
     """What the user's code raised."""
 
 
@@ -197,8 +199,8 @@ class SimulatedExecutor:
         self._world.history.append(history)
         try:
             next_steps = self._attempt(history.plan, process)
-        except (EventflowError, _UserCodeFailed) as error:
-            history.fate = "failed"
+        except (EventflowError, UserCodeFailed) as error:
+            history.fate, history.why = "failed", type(error).__name__
             self._report(history, process, Outcome.FAILED, (), str(error))
         else:
             history.fate = "done"
@@ -224,7 +226,7 @@ class SimulatedExecutor:
         self._compute()
         published = self._publish(plan, process)
         if universe.happens("task.fails"):
-            raise _UserCodeFailed("ValueError: no rows")
+            raise UserCodeFailed("ValueError: no rows")
         values = save_values(store, plan.run.project, {"epoch": plan.key.epoch})
         next_steps = plan.run.graph.step(plan.key.step).next_steps
         record = TaskRecord(

@@ -67,6 +67,10 @@ def _change_fate(made: MadeHistory) -> None:
     made.tasks[:] = [replace(each, fate=Fate.DONE) for each in made.tasks]
 
 
+def _fail_strangely(made: MadeHistory) -> None:
+    made.tasks[0] = replace(made.tasks[0], fate=Fate.FAILED, why="CorruptObject")
+
+
 def _start_early(made: MadeHistory) -> None:
     made.tasks[0] = replace(made.tasks[0], sequence=1)
 
@@ -137,6 +141,7 @@ _WRONG: dict[str, Change] = {
         made, "end/0/0/artifacts.json", inputs=[[2, "start", "0", 0]]
     ),
     "runs_fail_for_a_reason": _change_fate,
+    "tasks_fail_for_a_reason": _fail_strangely,
     "tasks_start_once": _start_elsewhere,
     "tasks_start_after_the_beginning": _start_early,
     "runs_can_be_found": lambda made: _rewrite(made, "/run.json", causes=[]),

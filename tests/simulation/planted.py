@@ -1,0 +1,289 @@
+"""Planted faults: each is a way in which eventflow could be wrong, and that the checker must find.
+
+A fault replaces a function of the real code for a block (docs/protocols.md §11). Where and with
+which seed it was found stands in `planted_seeds.json`, remade by
+
+    python -m tests.simulation --remake
+"""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import Future
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from eventflow.errors import CorruptObject
+from eventflow.model import matching, presence
+from eventflow.model.completion import Outcome
+from eventflow.model.forward import Forward, Listener
+from eventflow.services import custody, trigger_take_over
+from eventflow.services.custody import Custody
+from eventflow.services.runner import Runner
+from eventflow.services.slots import Slots
+from eventflow.services.trigger import TriggerService
+from eventflow.services.trigger_partition import TriggerPartition
+from eventflow.services.trigger_take_over import TakeOver
+from eventflow.store import artifacts, runs
+from eventflow.store.deciding import Decided
+from eventflow.store.runs import EndFile, mark_successful, place_of, write_end
+from tests.simulation import simulated_producer
+from tests.simulation.simulated_transactions import Held
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from eventflow.bus.port import Bus, Poll
+    from eventflow.model.log import Record, TopicPartition
+    from eventflow.model.run import RunRecord, RunRequest
+    from eventflow.model.turn import Turn
+    from eventflow.services.slots import Execution
+    from eventflow.store.port import Store
+    from tests.simulation.simulated_link import Link
+
+__all__ = ["FAULTS", "Fault", "planted"]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A fault of the real code, and the checks of which at least one complains of it."""
+
+    name: str
+    replaces: tuple[tuple[object, str, Any], ...]
+    is_seen_by: frozenset[str]
+
+
+@contextmanager
+def planted(name: str) -> Iterator[None]:
+    """With that fault, for a block; with none, when the name is empty."""
+    with ExitStack() as stack:
+        for owner, attribute, faulty in FAULTS[name].replaces if name else ():
+            stack.enter_context(_replaced(owner, attribute, faulty))
+        yield
+
+
+@contextmanager
+def _replaced(owner: object, attribute: str, faulty: object) -> Iterator[None]:
+    right = getattr(owner, attribute)
+    setattr(owner, attribute, faulty)
+    try:
+        yield
+    finally:
+        setattr(owner, attribute, right)
+
+
+# -- the trigger service --------------------------------------------------------------------------
+
+
+def _offset_first(self: TriggerPartition) -> Future[None]:
+    """The position in a transaction of its own, before what follows from the records."""
+    self._put_blobs()
+    first = self.assignment.begin()
+    position = self._decided.position
+    first.append(self._log.codec.new_record(position, partition=self.partition))
+    first.commit({self._log.topics.events: self._decided.next_offset}).result()
+    second = self.assignment.begin()
+    for _, record in self._staging.records:
+        second.append(record)
+    return second.commit({})
+
+
+def _keeps_what_it_had(self: TriggerService, poll: Poll) -> None:
+    """A partition that comes back is gone on with: its old batch, with the generation of now."""
+    events = self._log.topics.events
+    for assignment in poll.lost:
+        take_over = self._taking_over.pop(assignment.partition, None)
+        if take_over is not None:
+            take_over.close()
+    for assignment in poll.assigned:
+        partition = self._deciding.get(assignment.partition)
+        if partition is None:
+            self._taking_over[assignment.partition] = TakeOver(self._parts, assignment)
+            continue
+        with self._anew_when_failed(partition):
+            partition.assignment = assignment
+            assignment.acquire()
+            queued = partition._queue[-1].offset + 1 if partition._queue else 0
+            assignment.seek(events, max(queued, partition._decided.next_offset))
+            partition._is_paused = True
+
+
+def _to_the_last_stable_offset(
+    bus: Bus, partition: TopicPartition, start: int = 0
+) -> Iterator[Record]:
+    """To the first end that a reader of committed records meets."""
+    reader = bus.reader({partition: start})
+    try:
+        while True:
+            poll = reader.poll(_POLL)
+            yield from poll.records.get(partition, ())
+            if partition in poll.ended:
+                return
+    finally:
+        reader.close()
+
+
+def _without_init(link: Link, name: str, patience: timedelta) -> Held:
+    """An id that somebody has held is written under as it is: nobody is fenced."""
+    known = link.cluster.transactions._ids.get(name)
+    if known is None or not known.epoch:
+        return _take_over(link, name, patience)
+    link.ask("bus.init")
+    return Held(name, known.epoch, link.writer)
+
+
+def _by_the_version_at_home(turn: Turn, forward: Forward) -> None:
+    """By the version in force where the forward is decided."""
+    active = turn.state.subscriptions.active
+    listeners = tuple(
+        Listener(each.flow, line.version if line else each.version)
+        for each in forward.listeners
+        for line in [active(forward.home, forward.home, each.flow)]
+    )
+    _hear_forward(turn, Forward(forward.home, forward.origin, forward.event, listeners))
+
+
+# -- the runner -----------------------------------------------------------------------------------
+
+
+def _unfenced(self: Custody) -> Future[None]:
+    """The records of a custodian, appended outside of any transaction."""
+    position = self.parts.codec.new_record(self._staged_position(), partition=self.partition)
+    self.parts.bus.publish([*self._records, position])
+    done: Future[None] = Future()
+    done.set_result(None)
+    return done
+
+
+def _knows_nothing(self: Runner, custody: Custody, request: RunRequest) -> bool:
+    """Every request is taken for a new one."""
+    return False
+
+
+def _never_disowned(life: object, record: RunRecord, written_at: object) -> bool:
+    """What a heartbeat lists is not looked at."""
+    return False
+
+
+def _notice_first(self: Slots, execution: Execution) -> None:
+    """The end is told before it is decided, which is left to the release."""
+    concluded = execution.concluded
+    assert concluded is not None
+    execution.end = EndFile(
+        execution.record.epoch,
+        concluded.outcome,
+        concluded.reason,
+        concluded.manifest,
+        self._effects.clock.now(),
+    )
+
+
+def _end_at_release(self: Slots, run_id: str) -> None:
+    execution = self._executions.get(run_id)
+    if execution is not None and execution.concluded is not None:
+        record, end, now = execution.record, execution.concluded, self._effects.clock.now()
+        place, nonce = place_of(record.request), execution.nonce
+        write_end(self._store, place, end, epoch=record.epoch, at=now, nonce=nonce)
+        if end.outcome is Outcome.SUCCEEDED:
+            mark_successful(self._store, record.request)
+    _release(self, run_id)
+
+
+# -- the store ------------------------------------------------------------------------------------
+
+
+def _unconditional(store: Store, key: str, content: dict[str, Any], *, nonce: str) -> Decided:
+    """Whoever comes last decides."""
+    mine = {"nonce": nonce, **content}
+    store.put(key, json.dumps(mine, separators=(",", ":"), sort_keys=True).encode())
+    return Decided(is_mine=True, content=mine)
+
+
+def _refused_is_lost(store: Store, key: str, content: dict[str, Any], *, nonce: str) -> Decided:
+    """Who is refused takes the object for another's, whose nonce ever stands there."""
+    mine = {"nonce": nonce, **content}
+    if not store.put_if_absent(key, json.dumps(mine).encode()):
+        raise CorruptObject(f"{key} was written by another")
+    return Decided(is_mine=True, content=mine)
+
+
+_POLL = timedelta(milliseconds=500)
+_take_over = simulated_producer.take_over
+_hear_forward = matching._hear_forward
+_release = Slots.release
+
+
+def _fault(name: str, *replaces: tuple[object, str, Any], by: str) -> Fault:
+    return Fault(name, replaces, frozenset(by.split()))
+
+
+FAULTS: Mapping[str, Fault] = {
+    each.name: each
+    for each in (
+        _fault(
+            "offset-committed-before-the-effect",
+            (TriggerPartition, "commit", _offset_first),
+            by="every_event_is_decided",
+        ),
+        _fault(
+            "fence-fetched-at-commit",
+            (TriggerService, "_change_hands", _keeps_what_it_had),
+            by="no_event_is_decided_twice decisions_are_what_the_log_says"
+            " each_start_is_requested_once positions_never_go_back",
+        ),
+        _fault(
+            "restore-to-the-last-stable-offset",
+            (trigger_take_over, "read_to_end", _to_the_last_stable_offset),
+            (custody, "read_to_end", _to_the_last_stable_offset),
+            by="no_event_is_decided_twice decisions_are_what_the_log_says"
+            " each_start_is_requested_once positions_never_go_back runs_are_accepted_once"
+            " epochs_go_up_one_by_one",
+        ),
+        _fault(
+            "no-init-at-take-over",
+            (simulated_producer, "take_over", _without_init),
+            by="every_event_is_decided no_event_is_decided_twice decisions_are_what_the_log_says"
+            " each_start_is_requested_once positions_never_go_back runs_are_accepted_once"
+            " epochs_go_up_one_by_one every_requested_run_ends",
+        ),
+        _fault(
+            "end-put-unconditionally",
+            (runs, "decide", _unconditional),
+            by="objects_are_never_overwritten",
+        ),
+        _fault(
+            "notice-before-end",
+            (Slots, "_decide", _notice_first),
+            (Slots, "release", _end_at_release),
+            by="completions_come_after_the_end",
+        ),
+        _fault(
+            "unfenced-writer-of-runs",
+            (Custody, "commit", _unfenced),
+            by="runs_are_accepted_once epochs_go_up_one_by_one every_requested_run_ends"
+            " completions_come_once positions_never_go_back tasks_start_once",
+        ),
+        _fault(
+            "412-read-as-lost",
+            (artifacts, "decide", _refused_is_lost),
+            by="tasks_fail_for_a_reason",
+        ),
+        _fault(
+            "accept-without-the-known-id-check",
+            (Runner, "_is_known", _knows_nothing),
+            by="runs_are_accepted_once",
+        ),
+        _fault(
+            "forward-decided-by-the-version-at-its-home",
+            (matching, "_hear_forward", _by_the_version_at_home),
+            by="decisions_are_what_the_log_says",
+        ),
+        _fault(
+            "take-over-without-the-heartbeats-list",
+            (presence, "_is_disowned", _never_disowned),
+            by="every_requested_run_ends",
+        ),
+    )
+}
