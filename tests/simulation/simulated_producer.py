@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tests.simulation.simulated_cluster import Cluster
     from tests.simulation.simulated_group import Fence, Group
     from tests.simulation.simulated_link import Link, SimulatedFuture, Steps
+    from tests.simulation.simulated_log import PartitionLog
     from tests.simulation.simulated_transactions import Held
 
 __all__ = [
@@ -148,9 +149,9 @@ class SimulatedProducer:
 
     def _produce(self, records: list[NewRecord]) -> None:
         self._has_sent = True
-        by_log = {self._link.cluster.place(record): list[NewRecord]() for record in records}
+        by_log: dict[PartitionLog, list[NewRecord]] = {}
         for record in records:
-            by_log[self._link.cluster.place(record)].append(record)
+            by_log.setdefault(self._link.cluster.place(record), []).append(record)
         try:
             for log, its in by_log.items():
                 self._coordinator.produce(self._held, log, its)
