@@ -94,9 +94,9 @@ class Group:
         if patience:
             self.universe.later(max(patience), lambda: self._expel_late(generation))
 
-    def heartbeat(self, fence: Fence) -> Answer:
+    def heartbeat(self, member_id: str) -> Answer:
         """A member lives; what it has to do."""
-        member = self._members.get(fence.member_id)
+        member = self._members.get(member_id)
         if member is None:
             return Answer.UNKNOWN
         member.heard_at = self.universe.time
