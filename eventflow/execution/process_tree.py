@@ -13,7 +13,6 @@ import signal
 import sys
 import time
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -24,16 +23,20 @@ __all__ = ["adopt_orphans", "children", "die_with", "kill", "kill_children", "re
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
+_THREADS = "/proc/self/task"
+# Looked up when this is imported, by the template: a task that did it would write to a hundred
+# pages more that it shares with its template.
+_prctl = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 
 
 def adopt_orphans() -> None:
     """Become the parent of every descendant whose own parent ends (a child does not inherit it)."""
-    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    _set(_PR_SET_CHILD_SUBREAPER, 1)
 
 
 def die_with(parent: int, number: signal.Signals) -> None:
     """Get the signal when the thread of `parent` that made this process ends, or ends already."""
-    _prctl(_PR_SET_PDEATHSIG, number)
+    _set(_PR_SET_PDEATHSIG, number)
     if os.getppid() != parent:
         signal.raise_signal(number)
 
@@ -41,9 +44,13 @@ def die_with(parent: int, number: signal.Signals) -> None:
 def children() -> set[int]:
     """The processes whose parent this one is, zombies included."""
     found: set[int] = set()
-    for listing in Path("/proc/self/task").glob("*/children"):
-        with suppress(FileNotFoundError, ProcessLookupError):  # a thread that has just ended
-            found.update(map(int, listing.read_bytes().split()))
+    for thread in _threads():
+        # Threads may end meanwhile. Plain files, no pathlib: a template asks for every task.
+        with (
+            suppress(FileNotFoundError, ProcessLookupError),
+            open(f"{_THREADS}/{thread}/children", "rb", buffering=0) as listing,  # noqa: PTH123
+        ):
+            found.update(map(int, listing.readall().split()))
     return found
 
 
@@ -81,6 +88,13 @@ def kill_children(patience: timedelta, *, spare: Collection[int] = ()) -> None:
         time.sleep(0.001)
 
 
-def _prctl(option: int, value: int) -> None:
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
+def _threads() -> list[str]:
+    try:
+        return os.listdir(_THREADS)  # noqa: PTH208
+    except FileNotFoundError:  # no /proc
+        return []
+
+
+def _set(option: int, value: int) -> None:
+    if _prctl is not None:
+        _prctl(option, value, 0, 0, 0)
