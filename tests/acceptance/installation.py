@@ -37,6 +37,14 @@ class Installation:
     history: History
 
     @contextmanager
+    def running(self) -> Iterator[Cluster]:
+        """Its processes, none of which outlives the block."""
+        try:
+            yield self.cluster
+        finally:
+            self.cluster.stop()
+
+    @contextmanager
     def connected(self) -> Iterator[World]:
         """A client of it in this process, for what publishes often."""
         with pytest.MonkeyPatch.context() as patch:

@@ -7,6 +7,7 @@ better for minutes, or ever (*seen* with librdkafka 2.16).
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from confluent_kafka import (
@@ -51,6 +52,7 @@ _PASSING = frozenset(
 )
 _MAY_NOT_READ = frozenset({KafkaError.TOPIC_AUTHORIZATION_FAILED})
 _TRIES = 2
+_PROPAGATION = timedelta(seconds=3)
 _FIRST_PAUSE = 0.02
 _LONGEST_PAUSE = 1.0
 EARLIEST: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
@@ -78,6 +80,18 @@ class Admin:
             name: answer and TopicInfo(name, url_safe(str(answer.topic_id)), len(answer.partitions))
             for name, answer in answers.items()
         }
+
+    def find(self, names: Collection[str]) -> dict[str, TopicInfo | None]:
+        """As `topics`; None only where the brokers have kept to it for a while.
+
+        *Seen* on three brokers: one that has not heard yet of a new topic says that there is none.
+        """
+        deadline = Deadline(_PROPAGATION)
+        while True:
+            found = self.topics(names)
+            if None not in found.values() or deadline.is_over or self.brokers() == 1:
+                return found
+            deadline.pause(_FIRST_PAUSE)
 
     def are_led(self, names: Collection[str]) -> bool:
         """Whether every partition of these topics has a leader: they can be written to."""

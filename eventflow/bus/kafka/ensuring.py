@@ -39,7 +39,7 @@ def ensure_topics(
     missing = [spec for spec in specs if there[spec.name] is None]
     if missing and create:
         made = _create(admin, missing, Deadline(patience))
-        there = admin.topics([spec.name for spec in specs])
+        there = admin.find([spec.name for spec in specs])
     else:
         made = []
     configs = admin.configs([name for name, info in there.items() if info is not None])

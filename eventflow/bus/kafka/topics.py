@@ -82,7 +82,7 @@ class Topics:
         Raises:
             TopicMismatch: there is none.
         """
-        found = self._admin.topics([name])[name]
+        found = self._admin.find([name])[name]
         if found is None:
             self._known.pop(name, None)
             raise TopicMismatch(
