@@ -15,7 +15,7 @@ import random
 import tempfile
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -108,7 +108,7 @@ class Installation:
         self.cluster = Cluster(self.universe)
         self.bucket = Bucket(lambda: self.universe.now, self.universe.stamp)
         self.topics = Topics(PREFIX, scenario.partitions, scenario.partitions)
-        self.codec = Codec(self.topics)
+        self.codec = _codec(self.topics)
         self.settings = Settings.load(home=self.folder)
         (self.folder / "cache" / CODE.digest).mkdir(parents=True)
 
@@ -271,10 +271,14 @@ class Installation:
 
 def _task_run(task: TaskHistory) -> TaskRun:
     key, run_id = task.plan.key, task.plan.run.request.run_id
-    fate = Fate(task.fate)
-    return TaskRun(
-        task.stamp, run_id, key.epoch, key.step, key.task, key.attempt, task.runner, fate
-    )
+    attempt = key.epoch, key.step, key.task, key.attempt
+    return TaskRun(task.stamp, run_id, *attempt, task.runner, Fate(task.fate), task.why)
+
+
+@cache
+def _codec(topics: Topics) -> Codec:
+    """Parsing the schemas takes as long as much of a simulation."""
+    return Codec(topics)
 
 
 def _nothing() -> None:
