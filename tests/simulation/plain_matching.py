@@ -109,11 +109,12 @@ class _Partition:
         self.joins: dict[Flow, list[Heard]] = defaultdict(list)
         self.ids: dict[tuple[str, str, str], bytes] = {}
         self.step: Counter[Conclusion] = Counter()
+        self.here = Place("", number, 0)
 
     def hear(self, entry: Entry) -> None:
         """The next record."""
         self.step = Counter()
-        origin = self._origin(entry)
+        self.here = origin = self._origin(entry)
         if entry.kind == "Activation":
             self._mark(origin, entry.value)
         elif entry.kind == "Forward":
@@ -228,7 +229,7 @@ class _Partition:
             return
         misfit = self._misfit(heard, namespace, flow, version)
         if misfit is not None:
-            self._turn_away(heard, key, version, misfit)
+            self._turn_away(heard, key, version, misfit, at=self.here)
         elif is_join:
             self._join(heard, key, version, [each["name"] for each in trigger["subscriptions"]])
         else:
@@ -246,7 +247,7 @@ class _Partition:
                 elif each.name not in fitting:
                     fitting[each.name] = each
         for each, misfit in misfits.values():
-            self._turn_away(each, key, version, misfit)
+            self._turn_away(each, key, version, misfit, at=each.origin)
         self.joins[key] = [each for each in self.joins[key] if each.origin not in misfits]
         if len(fitting) == len(names):
             del self.joins[key]
@@ -260,12 +261,14 @@ class _Partition:
         held.append(new)
         self._conclude(new.origin, key, version, "held")
         while len(held) > max(1, self.history.join_events):
-            self._turn_away(held.pop(0), key, version, "dead letter")
+            oldest = held.pop(0)
+            self._turn_away(oldest, key, version, "dead letter", at=oldest.origin)
 
-    def _turn_away(self, heard: Heard, key: Flow, version: int, verdict: str) -> None:
+    def _turn_away(self, heard: Heard, key: Flow, version: int, verdict: str, *, at: Place) -> None:
+        """`at`: the record that would be given up; a Forward is, in the place of its event."""
         self._conclude(heard.origin, key, version, verdict)
         if verdict == "dead letter":
-            self.expected.dead_letters[heard.origin] += 1
+            self.expected.dead_letters[at] += 1
 
     def _start(self, last: Heard, key: Flow, version: int, heard: Sequence[Heard]) -> None:
         causes = tuple(each.origin for each in heard)
