@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["AWAY", "ServiceProcess", "said"]
 
 AWAY = (Retriable, BusUnreachable, StoreUnreachable)
-_STEP = timedelta(milliseconds=200)
+_STEP = timedelta(seconds=1)  # longer than the real one: nothing but time passes in between
 _FIRST_PAUSE, _LONGEST_PAUSE = timedelta(milliseconds=100), timedelta(seconds=5)
 _GRACE = timedelta(seconds=20)
 _DOWN_MS, _SHORTLY_DOWN_MS = (50, 15_000), (50, 1_000)

@@ -87,7 +87,7 @@ def _first_deploys(by: random.Random) -> list[Act]:
         (_PROD, _scored()),
         (_OTHER, _train(by)),
     ]
-    count = by.randint(2, len(wanted))
+    count = by.randint(3, len(wanted))
     return [Deploy(_within(by, _SECOND), *each) for each in by.sample(wanted, count)]
 
 
@@ -106,7 +106,7 @@ def _changes(by: random.Random, lasts: timedelta) -> list[Act]:
 
 def _publishes(by: random.Random, lasts: timedelta) -> list[Act]:
     acts: list[Act] = []
-    for number in range(by.randint(3, 10)):
+    for number in range(by.randint(5, 14)):
         name = by.choice(("landed", "landed", "approved"))
         payload = _payload(by, number)
         id_ = by.choice((None, f"id-{number}", f"id-{number}"))
@@ -121,9 +121,9 @@ def _publishes(by: random.Random, lasts: timedelta) -> list[Act]:
 
 def _payload(by: random.Random, number: int) -> bytes:
     """Mostly what `Train` takes; sometimes a field is missing, or cannot be converted."""
-    rows: object = by.choice((number, number, number, "many"))
+    rows: object = "many" if by.random() < 0.08 else number
     fields = {"day": f"2026-01-{number % 28 + 1:02d}", "rows": rows}
-    if by.random() < 0.1:
+    if by.random() < 0.08:
         del fields["day"]
     return json.dumps(fields).encode()
 
