@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from contextlib import closing
-from dataclasses import asdict, dataclass
-from datetime import timedelta
+import threading
+import time
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,10 +18,13 @@ from eventflow.bus.reading import read_to_end
 from eventflow.effects import SystemIds
 from eventflow.model.log import Cleanup, NewRecord, Record, TopicPartition, TopicSpec
 from eventflow.settings import KafkaSettings
+from tests.simulation.simulated_bus import SimulatedBus
+from tests.simulation.simulated_cluster import Cluster
+from tests.simulation.universe import Universe
 from tests.support.eventually import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from eventflow.bus.port import Assignment, Bus, Poll, Transaction
 
@@ -27,6 +32,7 @@ LIMIT_BYTES = 100_000
 SHORT = timedelta(milliseconds=50)
 SESSION = timedelta(seconds=2)
 LONG_SESSION = timedelta(minutes=5)  # longer than any test may take
+_TURN_SECONDS = 0.05  # polls of a simulated bus take no time: many, before anybody sleeps
 
 
 def unique(name: str) -> str:
@@ -58,6 +64,23 @@ class Backend:
             )
         )
 
+    def now(self) -> datetime:
+        """The wall clock of the brokers."""
+        return datetime.now(UTC)
+
+    def let_pass(self, duration: timedelta) -> None:
+        """Wait until its clock has moved on by that much."""
+        until = self.now() + duration
+        eventually(lambda: self.now() > until)
+
+    @contextmanager
+    def later(self, after: timedelta, action: Callable[[], object]) -> Iterator[None]:
+        """Do something meanwhile, from another thread; it is done at the end."""
+        timer = threading.Timer(after.total_seconds(), action)
+        timer.start()
+        yield
+        timer.join()
+
     def delete_topic(self, name: str) -> None:
         """What no port offers: an operator does it."""
         if self.kind == "sqlite":
@@ -70,7 +93,48 @@ class Backend:
 
     def to_json(self) -> str:
         """For a child process."""
-        return json.dumps(asdict(self))
+        return json.dumps({"kind": self.kind, "address": self.address})
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatedBackend(Backend):
+    """Brokers in this process, whose time passes when somebody waits for them."""
+
+    universe: Universe
+    cluster: Cluster
+
+    @classmethod
+    def make(cls) -> SimulatedBackend:
+        """A cluster of its own, where nothing goes wrong."""
+        universe = Universe.by(1, {}, None)
+        return cls("simulated", "", universe, Cluster(universe))
+
+    def connect(self, session: timedelta = SESSION) -> Bus:
+        return SimulatedBus(
+            self.universe,
+            self.cluster,
+            session=session,
+            heartbeat=timedelta(milliseconds=500),
+            transaction=timedelta(seconds=60),
+        )
+
+    def now(self) -> datetime:
+        return self.universe.now
+
+    def let_pass(self, duration: timedelta) -> None:
+        self.universe.wait(duration, lambda: False)
+
+    @contextmanager
+    def later(self, after: timedelta, action: Callable[[], object]) -> Iterator[None]:
+        self.universe.later(after, lambda: _ignore(action()))
+        yield
+
+    def delete_topic(self, name: str) -> None:
+        del self.cluster.topics[name]
+
+
+def _ignore(_value: object) -> None:
+    """Nobody asks for it."""
 
 
 def spec(
@@ -144,11 +208,18 @@ def until(condition: Callable[[], object], *members: Member, timeout: float = 20
     """Poll the members in turn until the condition holds."""
 
     def turn() -> object:
-        for member in members:
-            member.poll()
-        return condition()
+        pause_at = time.monotonic() + _TURN_SECONDS
+        while not (met := _polled(members, condition)) and time.monotonic() < pause_at:
+            pass
+        return met
 
     eventually(turn, timeout)
+
+
+def _polled(members: Sequence[Member], condition: Callable[[], object]) -> object:
+    for member in members:
+        member.poll()
+    return condition()
 
 
 def owns(member: Member, *partitions: int) -> Callable[[], bool]:

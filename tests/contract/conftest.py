@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.contract.buses import SESSION, Backend
+from tests.contract.buses import SESSION, Backend, SimulatedBackend
 from tests.support.flows import Flows
 
 if TYPE_CHECKING:
@@ -19,12 +19,14 @@ if TYPE_CHECKING:
     from eventflow.execution.port import Executor
 
 
-@pytest.fixture(params=["sqlite", pytest.param("kafka", marks=pytest.mark.kafka)])
+@pytest.fixture(params=["sqlite", "simulated", pytest.param("kafka", marks=pytest.mark.kafka)])
 def backend(request: pytest.FixtureRequest) -> Backend:
     """Where the log of this test is."""
     if request.param == "kafka":
         server = request.getfixturevalue("kafka_server")
         return Backend("kafka", server.bootstrap_servers)
+    if request.param == "simulated":
+        return SimulatedBackend.make()
     folder: Path = request.getfixturevalue("tmp_path")
     return Backend("sqlite", str(folder))
 

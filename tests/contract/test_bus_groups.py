@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +13,7 @@ from tests.contract.buses import (
     LONG_SESSION,
     SESSION,
     SHORT,
+    Backend,
     Member,
     make_topic,
     owns,
@@ -333,14 +334,12 @@ def test_the_lag_is_what_is_left_to_read(bus: Bus) -> None:
     assert member.consumer.lag[at] == 17 - 4 - len(read)
 
 
-def test_wake_ends_a_poll_from_another_thread(bus: Bus) -> None:
+def test_wake_ends_a_poll_from_another_thread(backend: Backend, bus: Bus) -> None:
     member = Member(bus, unique("group"), [make_topic(bus)])
     until(lambda: member.ended, member)
-    waker = threading.Timer(0.3, member.consumer.wake)
-    waker.start()
 
-    poll = member.poll(timeout=LONG_SESSION)
-    waker.join()
+    with backend.later(timedelta(milliseconds=300), member.consumer.wake):
+        poll = member.poll(timeout=LONG_SESSION)
 
     assert (poll.records, poll.lost, poll.assigned, poll.ended) == ({}, (), (), {})
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
@@ -195,17 +194,17 @@ def test_a_keyed_record_lands_in_the_murmur2_partition_of_its_key(bus: Bus) -> N
     assert [at.partition for at in offsets] == [partition_of(key, 7) for key in keys]
 
 
-def test_a_record_is_read_as_it_was_written(bus: Bus) -> None:
+def test_a_record_is_read_as_it_was_written(backend: Backend, bus: Bus) -> None:
     topic = make_topic(bus)
     headers = (("ce_id", b"1"), ("ce_id", b"2"), ("raw", bytes(range(256))), ("empty", b""))
-    before = datetime.now(UTC) - timedelta(milliseconds=1)
+    before = backend.now() - timedelta(milliseconds=1)
 
     (offset,) = bus.publish([NewRecord(topic, b"\x00\xff", bytes(range(256)), headers)])
     (read,) = read_to_end(bus, TopicPartition(topic, 0))
 
     assert (read.topic, read.partition, read.offset) == (topic, 0, offset.offset)
     assert (read.key, read.value, read.headers) == (b"\x00\xff", bytes(range(256)), headers)
-    assert before <= read.appended_at <= datetime.now(UTC)
+    assert before <= read.appended_at <= backend.now()
     assert read.appended_at.tzinfo is UTC
 
 
@@ -218,7 +217,9 @@ def test_an_empty_value_is_not_a_tombstone(bus: Bus) -> None:
     assert [entry.value for entry in read] == [b"", None]
 
 
-def test_several_threads_publish_at_once_and_nothing_is_lost(bus: Bus) -> None:
+def test_several_threads_publish_at_once_and_nothing_is_lost(backend: Backend, bus: Bus) -> None:
+    if backend.kind == "simulated":
+        pytest.skip("a simulated universe has one thread")
     topic = make_topic(bus, 2)
 
     def publish(thread: int) -> list[int]:
@@ -274,15 +275,14 @@ def test_a_reader_sees_what_is_appended_while_it_waits_and_ends_again(bus: Bus) 
     assert second_end == {at: bus.high_watermark(at)}
 
 
-def test_a_poll_ends_as_soon_as_a_record_is_there(bus: Bus) -> None:
+def test_a_poll_ends_as_soon_as_a_record_is_there(backend: Backend, bus: Bus) -> None:
     topic = make_topic(bus)
     with closing(bus.reader({TopicPartition(topic, 0): 0})) as reader:
         _drain(reader, 1)
-        late = threading.Timer(0.2, bus.publish, [[record(topic, "late")]])
-        late.start()
-
-        poll = reader.poll(timedelta(seconds=60))
-        late.join()
+        with backend.later(
+            timedelta(milliseconds=200), lambda: bus.publish([record(topic, "late")])
+        ):
+            poll = reader.poll(timedelta(seconds=60))
 
     assert [values(records) for records in poll.records.values()] == [["late"]]
 
@@ -334,12 +334,12 @@ def test_the_high_watermark_is_the_offset_after_the_last_record(bus: Bus) -> Non
     assert bus.low_watermark(at) == 0
 
 
-def test_a_time_finds_the_first_offset_appended_then_or_later(bus: Bus) -> None:
+def test_a_time_finds_the_first_offset_appended_then_or_later(backend: Backend, bus: Bus) -> None:
     topic = make_topic(bus)
     at = TopicPartition(topic, 0)
     for n in range(6):
         bus.publish([record(topic, f"v{n}")])
-        _until_the_clock_moved()
+        backend.let_pass(timedelta(milliseconds=3))
     read = list(read_to_end(bus, at))
 
     for wanted in read:
@@ -356,15 +356,15 @@ def test_a_time_before_the_first_record_finds_the_first(bus: Bus) -> None:
     assert bus.offset_at(TopicPartition(topic, 0), datetime(2020, 1, 1, tzinfo=UTC)) == 0
 
 
-def test_a_time_after_the_last_record_finds_the_high_watermark(bus: Bus) -> None:
+def test_a_time_after_the_last_record_finds_the_high_watermark(backend: Backend, bus: Bus) -> None:
     topic = make_topic(bus)
     at = TopicPartition(topic, 0)
-    empty = bus.offset_at(at, datetime.now(UTC))
+    empty = bus.offset_at(at, backend.now())
 
     bus.publish([record(topic, "a")])
 
     assert empty == 0
-    assert bus.offset_at(at, datetime.now(UTC) + timedelta(hours=1)) == bus.high_watermark(at)
+    assert bus.offset_at(at, backend.now() + timedelta(hours=1)) == bus.high_watermark(at)
 
 
 def test_the_append_time_never_goes_back_within_a_partition(bus: Bus) -> None:
@@ -455,11 +455,6 @@ def test_what_was_published_is_there_after_everybody_left(backend: Backend) -> N
     with closing(backend.connect()) as second:
         assert committed(second, name) == ["kept"]
         assert second.topic(name).topic_id == topic_id
-
-
-def _until_the_clock_moved() -> None:
-    now = datetime.now(UTC)
-    eventually(lambda: datetime.now(UTC) - now > timedelta(milliseconds=3))
 
 
 def _partitions(topic: str, count: int) -> list[TopicPartition]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from eventflow.errors import Fenced
@@ -158,7 +159,7 @@ class TransactionCoordinator:
         for mark in marks:
             is_late = self._universe.happens("marker.late")
             after = self._delay(_LATE_US if is_late else _QUICK_US)
-            self._universe.later(after, lambda mark=mark: self._arrive(known, mark))
+            self._universe.later(after, partial(self._arrive, known, mark))
 
     def _arrive(self, known: _Id, mark: Callable[[], None]) -> None:
         mark()
