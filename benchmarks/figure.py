@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any, Literal
@@ -70,9 +70,22 @@ class Figure:
         return found <= self.goal.limit
 
     def to_json(self) -> dict[str, Any]:
-        """All of it as plain data."""
-        found = {"ratio": self.ratio, "is_goal_met": self.is_goal_met}
-        return {**asdict(self), "goal": str(self.goal) if self.goal else None, **found}
+        """All of it as plain data, with what follows from it."""
+        return {**asdict(self), "ratio": self.ratio, "is_goal_met": self.is_goal_met}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Figure:
+        """What `to_json` made, whatever else stands beside it."""
+        goal = data["goal"]
+        return cls(
+            benchmark=data["benchmark"],
+            backend=data["backend"],
+            name=data["name"],
+            value=Measured(**data["value"]),
+            peer=data["peer"],
+            ceiling=Measured(**data["ceiling"]),
+            goal=Goal(**goal) if goal else None,
+        )
 
 
 def times_ms(seconds: Iterable[float]) -> Measured:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import secrets
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -23,11 +22,11 @@ import psutil
 from benchmarks.figure import Figure, Goal
 from benchmarks.place import Place
 from benchmarks.take_over import (
-    CLOCKS,
     GETTING_READY_S,
     PATIENCE_S,
     SETTLED_S,
     Clocks,
+    clocks_on,
     figure,
     installed,
 )
@@ -45,10 +44,10 @@ _AFTER_THE_LEASE = timedelta(seconds=10)  # guarantee 5 of docs/design.md
 
 
 def measure(place: Place, *, kills: int) -> Iterator[Figure]:
-    """So many kills, with the default clocks and with short ones."""
-    for clocks in CLOCKS:
+    """So many kills, with the default clocks, and where they are settings with short ones."""
+    for clocks in clocks_on(place):
         seconds = _killed(installed(place, clocks, "here"), kills, _start)
-        bound = ("session of", clocks.session_on(place))
+        bound = ("session of", clocks.session)
         yield figure(place, "runner, successor on its host", seconds, bound, _goal(clocks))
         if _can_be_elsewhere():
             seconds = _killed(installed(place, clocks, "elsewhere"), kills, _start_elsewhere)
@@ -116,9 +115,11 @@ def _start(cluster: Cluster) -> None:
 
 def _start_elsewhere(cluster: Cluster) -> None:
     """A runner on a host of its own name."""
-    place = Path(tempfile.mkdtemp(prefix="runner-", dir=cluster.folder))
-    command = [*_ELSEWHERE, place.name.replace("_", "-"), EVENTFLOW, "runner", "--metrics-port=0"]
-    cluster.processes.append(ServerProcess("runner", command, place, cluster.env))
+    host = f"host-{secrets.token_hex(4)}"
+    folder = cluster.folder / host
+    folder.mkdir()
+    command = [*_ELSEWHERE, host, EVENTFLOW, "runner", "--metrics-port", "0"]
+    cluster.processes.append(ServerProcess("runner", command, folder, cluster.env))
 
 
 def _can_be_elsewhere() -> bool:

@@ -14,12 +14,19 @@ from datetime import timedelta
 from benchmarks.figure import Figure, Goal, limit_ms, times_ms
 from benchmarks.place import Place
 
-__all__ = ["CLOCKS", "GETTING_READY_S", "PATIENCE_S", "SETTLED_S", "Clocks", "figure", "installed"]
+__all__ = [
+    "GETTING_READY_S",
+    "PATIENCE_S",
+    "SETTLED_S",
+    "Clocks",
+    "clocks_on",
+    "figure",
+    "installed",
+]
 
 GETTING_READY_S = 60.0  # a new broker makes its inner topics first
 SETTLED_S = 3.0  # a service has started and joined its group
 PATIENCE_S = 120.0
-_SESSION = timedelta(seconds=6)  # the default, and on the embedded bus no setting
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,26 +37,24 @@ class Clocks:
     lease: timedelta
     env: dict[str, str]
 
-    def session_on(self, place: Place) -> timedelta:
-        """Of the groups there."""
-        return _SESSION if place.backend == "embedded" else self.session
 
-
-CLOCKS = (
-    Clocks(_SESSION, timedelta(seconds=30), {}),
-    Clocks(
-        timedelta(seconds=2),
-        timedelta(seconds=4),
-        {
-            "EVENTFLOW_KAFKA__SESSION": "2",
-            "EVENTFLOW_KAFKA__HEARTBEAT": "0.5",
-            "EVENTFLOW_RUNNER__LEASE": "4",
-            "EVENTFLOW_RUNNER__LEASE_MARGIN": "1",
-            "EVENTFLOW_RUNNER__HEARTBEAT": "0.5",
-        },
-    ),
+_DEFAULT = Clocks(timedelta(seconds=6), timedelta(seconds=30), {})
+_SHORT = Clocks(
+    timedelta(seconds=2),
+    timedelta(seconds=4),
+    {
+        "EVENTFLOW_KAFKA__SESSION": "2",
+        "EVENTFLOW_KAFKA__HEARTBEAT": "0.5",
+        "EVENTFLOW_RUNNER__LEASE": "4",
+        "EVENTFLOW_RUNNER__LEASE_MARGIN": "1",
+        "EVENTFLOW_RUNNER__HEARTBEAT": "0.5",
+    },
 )
-"""The defaults, and short ones."""
+
+
+def clocks_on(place: Place) -> tuple[Clocks, ...]:
+    """The defaults, and short ones where the session is a setting."""
+    return (_DEFAULT,) if place.backend == "embedded" else (_DEFAULT, _SHORT)
 
 
 def installed(place: Place, clocks: Clocks, name: str) -> Place:

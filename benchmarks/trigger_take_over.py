@@ -16,7 +16,14 @@ from pathlib import Path
 
 from benchmarks.figure import Figure
 from benchmarks.place import Place
-from benchmarks.take_over import CLOCKS, GETTING_READY_S, PATIENCE_S, SETTLED_S, figure, installed
+from benchmarks.take_over import (
+    GETTING_READY_S,
+    PATIENCE_S,
+    SETTLED_S,
+    clocks_on,
+    figure,
+    installed,
+)
 from eventflow import Event
 from eventflow.bus.port import Reader
 from eventflow.context import World
@@ -32,10 +39,9 @@ _POLL = timedelta(milliseconds=20)
 
 def measure(place: Place, *, kills: int) -> Iterator[Figure]:
     """So many kills, with the default session, and where it is a setting with a short one."""
-    for clocks in CLOCKS:
-        if clocks.session == clocks.session_on(place):
-            seconds = list(_killed(installed(place, clocks, "triggers"), kills))
-            yield figure(place, "trigger service", seconds, ("session of", clocks.session))
+    for clocks in clocks_on(place):
+        seconds = list(_killed(installed(place, clocks, "triggers"), kills))
+        yield figure(place, "trigger service", seconds, ("session of", clocks.session))
 
 
 def _killed(place: Place, kills: int) -> Iterator[float]:
