@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from eventflow.model.trigger import Trigger
 
 __all__ = [
+    "FAULT_POINTS",
     "Deployed",
     "NewVersion",
     "delete",
@@ -55,6 +56,13 @@ __all__ = [
     "versions",
     "versions_in_force",
 ]
+
+FAULT_POINTS = (
+    "deploy.package-stored",
+    "deploy.acquired",
+    "deploy.appended",
+    "deploy.committed",
+)
 
 _TAKE_OVER = timedelta(seconds=10)
 _ECHO = timedelta(seconds=10)
@@ -225,6 +233,7 @@ def _mark(
     with closing(_Watch(world, namespace)) as watch:
         try:
             with closing(world.bus.writer(fence, timeout=_TAKE_OVER)) as writer:
+                world.effects.faults.reach("deploy.acquired")
                 records = write(_highest(world, namespace, flow))
                 _write(world, writer, records)
         except Fenced as error:

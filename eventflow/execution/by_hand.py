@@ -36,7 +36,14 @@ if TYPE_CHECKING:
     from eventflow.model.task import RunPlan, TaskKey
     from eventflow.store.port import Store
 
-__all__ = ["OnLine", "run_by_hand"]
+__all__ = ["FAULT_POINTS", "OnLine", "run_by_hand"]
+
+FAULT_POINTS = (
+    "by-hand.mark-put",
+    "by-hand.beginning-written",
+    "by-hand.end-decided",
+    "by-hand.marked-successful",
+)
 
 _MARK_EVERY = timedelta(seconds=10)
 _LOOK_EVERY = timedelta(milliseconds=50)
@@ -130,6 +137,7 @@ class _RunByHand:
         key = self._place.alive(len(self._marks))
         self._store.put_if_absent(key, b"")
         self._marks.append(key)
+        self._effects.faults.reach("by-hand.mark-put")
 
     def _conclude(self) -> EndFile:
         concluded = self._driver.end
@@ -145,6 +153,7 @@ class _RunByHand:
         self._effects.faults.reach("by-hand.end-decided")
         if end.outcome is Outcome.SUCCEEDED:
             mark_successful(self._store, self._plan.request)
+            self._effects.faults.reach("by-hand.marked-successful")
         self._store.delete(self._marks)
         return end
 

@@ -31,7 +31,9 @@ if TYPE_CHECKING:
     from eventflow.model.task import TaskPlan
     from eventflow.store.artifacts import ArtifactRef
 
-__all__ = ["Attempt"]
+__all__ = ["FAULT_POINTS", "Attempt"]
+
+FAULT_POINTS = ("task.values-saved", "task.output-kept", "task.recorded")
 
 
 class Attempt:
@@ -70,6 +72,7 @@ class Attempt:
             if os.getpid() != process:
                 os._exit(0)  # a fork that the step made and let return: it is not the attempt
         new = save_values(self._store, task.run.project, flow._new_artifacts())
+        self._world.effects.faults.reach("task.values-saved")
         return TaskRecord(
             key=task.key,
             artifacts={**inherited, **new},
@@ -97,8 +100,10 @@ class Attempt:
 
     def _persist(self, record: TaskRecord) -> Report:
         self._keep_output()
+        self._world.effects.faults.reach("task.output-kept")
         nonce = self._world.effects.ids.token()
         standing = write_task(self._store, self._place, record, nonce).content
+        self._world.effects.faults.reach("task.recorded")
         return Report(Outcome.SUCCEEDED, tuple(standing["next_steps"]))
 
     def _failed(self, failure: Failure) -> Report:

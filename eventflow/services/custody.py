@@ -61,6 +61,7 @@ class Custody:
     reports: deque[Record] = field(default_factory=deque)
     starting: int = 0
     not_before: timedelta = timedelta()
+    _is_reading: bool = True
     _position: RunPosition | None = None
     _staged: set[str] = field(default_factory=set)
     _records: list[NewRecord] = field(default_factory=list)
@@ -90,6 +91,22 @@ class Custody:
         """Queue what was read."""
         queue = self.requests if topic == self.parts.topics.run_requests else self.reports
         queue.extend(records)
+
+    def can_decide(self, now: timedelta, *, has_room: bool) -> bool:
+        """Whether what was read waits here for nothing but being decided."""
+        return now >= self.not_before and bool(self.reports or (self.requests and has_room))
+
+    def regulate(self, *, has_room: bool) -> None:
+        """Have further requests read only when there is room for them.
+
+        Raises:
+            Fenced: another custodian owns the partition.
+        """
+        is_reading = has_room and not self.requests
+        if is_reading != self._is_reading:
+            turn = self.assignment.resume if is_reading else self.assignment.pause
+            turn(self.parts.topics.run_requests)
+            self._is_reading = is_reading
 
     def is_staged(self, run_id: str) -> bool:
         """Whether something about the run waits for the next commit."""
@@ -182,7 +199,9 @@ class Custody:
         position = self._staged_position()
         transaction.append(self.parts.codec.new_record(position, partition=self.partition))
         self.parts.effects.faults.reach("runner.appended")
-        return transaction.commit(dict(self._next))
+        future = transaction.commit(dict(self._next))
+        self.parts.effects.faults.reach("runner.committing")
+        return future
 
     def committed(self) -> None:
         """What was staged is true now."""

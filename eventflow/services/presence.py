@@ -101,8 +101,12 @@ class Presence:
         return self._effects.clock.elapsed() >= self._due
 
     def tick(self, working: Sequence[Working]) -> None:
-        """Read the others' heartbeats; send one's own when it is due."""
-        self._follow()
+        """Read the others' heartbeats; send one's own when it is due.
+
+        Without a free slot it reads no others': nothing can be taken over.
+        """
+        if len(working) < self._slots or not self._has_caught_up:
+            self._follow()
         if self.is_due:
             self.beat(working)
 
@@ -110,18 +114,18 @@ class Presence:
         """Send a heartbeat now; on return it is acknowledged."""
         before = self._effects.clock.elapsed()
         self._send(working, is_gone=False)
+        self._effects.faults.reach("runner.beaten")
         self._has_beaten, self._acknowledged = True, before
         self._due = before + self._settings.heartbeat
 
     def renew(self) -> None:
         """After a lapse: the old id is gone, a new life begins."""
-        self._send((), is_gone=True)
-        self._effects.faults.reach("runner.said-gone")
+        self._say_gone()
         self._begin_life()
 
     def leave(self) -> None:
         """Say that this runner is gone, and stop following."""
-        self._send((), is_gone=True)
+        self._say_gone()
         self.close()
 
     def close(self) -> None:
@@ -166,6 +170,10 @@ class Presence:
             return
         if isinstance(beat, Heartbeat):
             self._seen.fold(beat, record.appended_at)
+
+    def _say_gone(self) -> None:
+        self._send((), is_gone=True)
+        self._effects.faults.reach("runner.said-gone")
 
     def _send(self, working: Sequence[Working], *, is_gone: bool) -> None:
         self._bus.publish([self._codec.new_record(self._heartbeat(working, is_gone=is_gone))])

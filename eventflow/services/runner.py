@@ -57,9 +57,11 @@ __all__ = ["FAULT_POINTS", "GROUP", "Runner", "RunnerParts"]
 
 GROUP = "runner"
 FAULT_POINTS = (
+    "runner.beaten",
     "runner.acquired",
     "runner.restored",
     "runner.appended",
+    "runner.committing",
     "runner.committed",
     "runner.code-unpacked",
     "runner.beginning-written",
@@ -72,6 +74,7 @@ FAULT_POINTS = (
 
 _log = structlog.get_logger(__name__)
 _TICK = timedelta(milliseconds=2)
+_LONG_TICK = timedelta(milliseconds=50)
 _NO_WAIT = timedelta()
 _REFENCE = timedelta(seconds=1)
 _RETRY = timedelta(milliseconds=500)
@@ -136,12 +139,12 @@ class Runner:
             BusUnreachable: nothing is lost; call it again.
         """
         self._keep_alive()
-        is_busy = self._slots.is_executing
+        is_busy = self._slots.is_executing or self._can_decide
         self._take_in(self._consumer.poll(_NO_WAIT if is_busy else timeout, limit=_FETCH))
         self._restore()
         if self._is_late:
             self._keep_alive()
-        self._slots.advance(_TICK if is_busy else _NO_WAIT, lambda: self._is_late)
+        self._slots.advance(self._patience, lambda: self._is_late)
         self._conclude()
         self._forget()
         self._commit()
@@ -166,6 +169,19 @@ class Runner:
         finally:
             self._slots.close()
             self._consumer.close()
+
+    @property
+    def _can_decide(self) -> bool:
+        """Whether records that were read wait for nothing but the next step."""
+        now, has_room = self._clock.elapsed(), self._has_room
+        return any(each.can_decide(now, has_room=has_room) for each in self._custodies.values())
+
+    @property
+    def _patience(self) -> timedelta:
+        """How long to wait for tasks: for their ends only, or for what the bus may bring too."""
+        if not self._slots.is_executing or self._can_decide:
+            return _NO_WAIT
+        return _TICK if self._slots.free else _LONG_TICK
 
     # -- the lease -------------------------------------------------------------------------------
 
@@ -198,6 +214,7 @@ class Runner:
         for assignment in poll.lost:
             self._custodies.pop(assignment.partition, None)
             self._unrestored.pop(assignment.partition, None)
+            self._metrics.lag.labels(str(assignment.partition)).set(0)
         for assignment in poll.assigned:
             self._unrestored[assignment.partition] = (assignment, _NO_WAIT)
         for where, records in poll.records.items():
@@ -484,10 +501,7 @@ class Runner:
         has_room = self._slots.free > 0 and not self._is_draining
         for custody in self._custodies.values():
             with suppress(Fenced):  # the next poll says that it is lost
-                if custody.requests or not has_room:
-                    custody.assignment.pause(requests)
-                else:
-                    custody.assignment.resume(requests)
+                custody.regulate(has_room=has_room)
         self._metrics.partitions.set(len(self._custodies))
         self._metrics.running.set(self._slots.count - self._slots.free)
         for where, lag in self._consumer.lag.items():

@@ -121,7 +121,7 @@ def test_the_end_waits_for_a_store_that_is_away(rig: RunnerRig) -> None:
     assert (completion.outcome, completion.epoch) == (Outcome.SUCCEEDED, 1)
 
 
-_AT_RESTORE = ("runner.acquired", "runner.restored")
+_AT_ITS_START = ("runner.beaten", "runner.acquired", "runner.restored")
 _TWICE = ("runner.appended", "runner.committed", "driver.task-started", "driver.task-ended")
 _ELSEWHERE = ("runner.reported", "runner.said-gone")  # reached in the tests of take-overs
 
@@ -135,7 +135,7 @@ def test_a_runner_that_dies_anywhere_leaves_one_end_and_one_completion(
     rig: RunnerRig, point: str, nth: int
 ) -> None:
     first = rig.process()
-    if point not in _AT_RESTORE:
+    if point not in _AT_ITS_START:
         rig.own(first)
     run_id = rig.request()
     first.moments.die_at(point, nth)
