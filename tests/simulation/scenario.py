@@ -32,6 +32,7 @@ _MISHAPS: Mapping[str, tuple[float, float]] = {
     "group.expels": (0.005, 0.1),
     "log.cleaned": (0.002, 0.1),
     "marker.late": (0.02, 0.5),
+    "replica.late": (0.01, 0.3),
     "store.answer-lost": (0.005, 0.1),
     "store.retried": (0.05, 0.5),
     "store.refused": (0.002, 0.05),
