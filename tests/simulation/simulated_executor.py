@@ -48,7 +48,7 @@ _HEARD_MS = (0, 20)
 
 @dataclass(slots=True)
 class TaskHistory:
-    """A task process whose user code began, at `stamp`. `runner` is the pid of its runner.
+    """A task process that began, at `stamp`. `runner` is the pid of its runner.
 
     `fate`: `done` (its artifacts stand), `failed` (of an error of the class `why`), `died`,
     `killed`; `open` while it runs.
@@ -94,7 +94,8 @@ class SimulatedExecutor:
         """Nothing to do: what a template costs is no matter here."""
 
     def start(self, task: TaskPlan) -> None:
-        history = TaskHistory(0, task, self._runner.pid)
+        history = TaskHistory(self._universe.stamp(), task, self._runner.pid)
+        self._world.history.append(history)
         name = f"{self._runner.name}/{task.run.request.run_id[:6]}/{task.key.path}"
         process = self._universe.spawn(
             name,
@@ -195,8 +196,6 @@ class SimulatedExecutor:
     # -- the task process ------------------------------------------------------------------------
 
     def _work(self, history: TaskHistory, process: Process) -> None:
-        history.stamp = self._universe.stamp()
-        self._world.history.append(history)
         try:
             next_steps = self._attempt(history.plan, process)
         except (EventflowError, UserCodeFailed) as error:
