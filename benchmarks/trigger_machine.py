@@ -1,43 +1,35 @@
 """Events per second that the pure trigger machine decides, with 1,000 deployments in force.
 
 Each event is decoded from its bytes and handed to `matching.handle`, on one core, without a bus;
-the ceiling only decodes. Of the mix, 1 event in 2 is subscribed to and 1 in 10 starts a run; the
-rest of the subscribed ones lack a required field.
+the ceiling only decodes. The events: see `mix`.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 
 from benchmarks.figure import Figure, Goal, rates
+from benchmarks.mix import DEPLOYMENTS, NAMESPACE, NOW, deployment, mixed, unheard
 from eventflow.codec.codec import Codec
-from eventflow.model.deployment import CodePackage, Deployment, ParameterSpec, ParameterType
+from eventflow.model.deployment import Deployment
 from eventflow.model.event import EventRecord
-from eventflow.model.graph import FlowGraph
 from eventflow.model.matching import Entry, handle
 from eventflow.model.offset import Offset
 from eventflow.model.partition_state import Limits, PartitionState, Place
-from eventflow.model.payload import encode_payload
 from eventflow.model.state import ActiveVersion
 from eventflow.model.topics import Topics
-from eventflow.model.trigger import Source, Subscription, Trigger
 
 __all__ = ["measure"]
 
-_DEPLOYMENTS = 1_000
 _PART = 1_000
-_NAMESPACE = "shop/prod"
-_NOW = datetime(2026, 1, 31, 6, tzinfo=UTC)
-_NO_CODE = CodePackage("0" * 64, 0, "flow.py")
 
 
 def measure(*, events: int) -> Iterator[Figure]:
     """Over so many events, in parts of 1,000, each part decoded and decided in turns."""
     cases = {
-        "mix: 1 in 2 subscribed, 1 in 10 starts": (_mixed, Goal("p50", 10_000, True)),
-        "events that nobody hears": (_unheard, Goal("ratio", 0.5, True)),
+        "mix: 1 in 2 subscribed, 1 in 10 starts": (mixed, Goal("p50", 10_000, True)),
+        "events that nobody hears": (unheard, Goal("ratio", 0.5, True)),
     }
     for name, (make, goal) in cases.items():
         ours, bare = _measured(Codec(Topics("bench.", 1, 1)), make, events // _PART)
@@ -49,7 +41,7 @@ def _measured(
     codec: Codec, make: Callable[[int], EventRecord], parts: int
 ) -> tuple[list[float], list[float]]:
     """Seconds of each part: decided, and only decoded."""
-    deployments = [_deployment(number) for number in range(_DEPLOYMENTS)]
+    deployments = [deployment(number) for number in range(DEPLOYMENTS)]
     known = {each.key: each for each in deployments}
     state = _state(deployments)
 
@@ -60,7 +52,7 @@ def _measured(
         for number, value in enumerate(values, start=first):
             body = codec.decode(value)
             assert isinstance(body, EventRecord)
-            handle(state, Entry(Offset("bench.events", "T", 0, number), body, _NOW), _NOW, find)
+            handle(state, Entry(Offset("bench.events", "T", 0, number), body, NOW), NOW, find)
 
     def only_decode(_: int, values: list[bytes]) -> None:
         for value in values:
@@ -83,46 +75,6 @@ def _timed(work: Callable[[int, list[bytes]], None], first: int, values: list[by
 def _state(deployments: list[Deployment]) -> PartitionState:
     state = PartitionState(Place(0, 1), Limits())
     for each in deployments:
-        active = ActiveVersion(_NAMESPACE, each.namespace, each.flow, each.version, each.version)
+        active = ActiveVersion(NAMESPACE, each.namespace, each.flow, each.version, each.version)
         state.subscriptions.put(active, each)
     return state
-
-
-def _deployment(number: int) -> Deployment:
-    """Deployment `number` hears `event_<number>` alone, and needs its field `rows`."""
-    flow = f"Flow{number}"
-    return Deployment(
-        namespace=_NAMESPACE,
-        flow=flow,
-        version=1,
-        graph=FlowGraph(flow, "flow.py", "", ()),
-        parameters=(ParameterSpec("rows", ParameterType.INT, None, is_required=True),),
-        trigger=Trigger(Source.EVENT, (Subscription(f"event_{number}"),)),
-        code=_NO_CODE,
-        deployed_at=_NOW,
-        deployed_by="bench",
-    )
-
-
-def _mixed(number: int) -> EventRecord:
-    if number % 2:
-        return _unheard(number)
-    payload = {"rows": number} if number % 10 == 0 else {"columns": number}
-    return _event(number, f"event_{number % _DEPLOYMENTS}", payload)
-
-
-def _unheard(number: int) -> EventRecord:
-    return _event(number, f"other_{number % _DEPLOYMENTS}", {"columns": number})
-
-
-def _event(number: int, name: str, payload: dict[str, int]) -> EventRecord:
-    return EventRecord(
-        id=f"{number:020d}",
-        id_set=True,
-        name=name,
-        namespace=_NAMESPACE,
-        payload=encode_payload(payload),
-        content_type="application/json",
-        published_at=_NOW,
-        source="bench",
-    )
