@@ -108,7 +108,7 @@ class SimulatedProducer:
         try:
             yield self._link.turn()
             while self._is_sending:
-                yield self._link.turn()
+                yield self._link.turn(_RETRY)
             if self._refusal is not None:
                 raise self._refusal
             if group is not None and fence is not None and offsets:
