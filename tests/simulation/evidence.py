@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from fastavro import parse_schema, schemaless_reader
 from fastavro.schema import fingerprint, to_parsing_canonical_form
 
+from tests.simulation.history import SENT_AGAIN
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -85,8 +87,9 @@ class Evidence:
 
     @cached_property
     def requests(self) -> Sequence[Entry]:
-        """What was requested."""
-        return self.read("run-requests", "RunRequest")
+        """What was requested, without what an operator has sent again."""
+        found = self.read("run-requests", "RunRequest")
+        return [each for each in found if SENT_AGAIN not in each.record.headers]
 
     @cached_property
     def requested(self) -> Mapping[str, Run]:

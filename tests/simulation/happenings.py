@@ -36,14 +36,12 @@ class Happenings:
 
     def happens(self, name: str) -> bool:
         """Whether it happens now. After `is_over`, nothing does."""
-        if self.is_over:
-            return False
+        rate = self.rates.get(name, 0.0)
+        if self.is_over or (self.told is None and not rate):
+            return False  # what never happens need not be counted
         self._asked[name] += 1
         happening = name, self._asked[name]
-        if self.told is None:
-            yes = self.random.random() < self.rates.get(name, 0.0)
-        else:
-            yes = happening in self.told
+        yes = self.random.random() < rate if self.told is None else happening in self.told
         if yes:
             self.came_true.append(happening)
         return yes

@@ -18,7 +18,18 @@ if TYPE_CHECKING:
     from eventflow.model.log import Header
     from eventflow.model.offset import Offset
 
-__all__ = ["Fate", "History", "LoggedRecord", "Published", "TaskRun", "WrittenObject"]
+__all__ = [
+    "SENT_AGAIN",
+    "Fate",
+    "History",
+    "LoggedRecord",
+    "Published",
+    "TaskRun",
+    "WrittenObject",
+]
+
+SENT_AGAIN = ("sent-again", b"1")
+"""The header of a record that an operator has sent again: it asks for nothing new."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,17 +12,19 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
+from eventflow.bus.reading import read_to_end
 from eventflow.deploy import NewVersion, delete, deploy
 from eventflow.errors import DeployFenced, NotFound
 from eventflow.model.deployment import CodePackage
 from eventflow.model.event import EventRecord
+from eventflow.model.log import NewRecord, TopicPartition
 from eventflow.model.namespace import Namespace
 from eventflow.model.occurrence import JSON
 from eventflow.store.blobs import digest_of
-from tests.simulation.history import Published
+from tests.simulation.history import SENT_AGAIN, Published
 from tests.simulation.service_process import AWAY, said
 from tests.simulation.universe import Crashed
-from tests.simulation.workload import Delete, Deploy, Publish
+from tests.simulation.workload import Delete, Deploy, Publish, SendAgain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -72,6 +74,8 @@ class People:
                 self._deploy(act, process)
             case Delete():
                 self._delete(act, process)
+            case SendAgain():
+                self._send_again()
 
     def _ended(self, number: int, process: Process, died_of: BaseException | None) -> None:
         if died_of is None:
@@ -147,3 +151,20 @@ class People:
 
         self._until_done(attempt)
         world.close()
+
+    # -- operating -------------------------------------------------------------------------------
+
+    def _send_again(self) -> None:
+        bus, topics = self.installation.connect(), self.installation.topics
+        where = [TopicPartition(topics.run_requests, n) for n in range(topics.run_partitions)]
+
+        def attempt() -> None:
+            found = [record for each in where for record in read_to_end(bus, each)]
+            if found:
+                record = self.installation.universe.random.choice(found)
+                key, headers = record.key or b"", (*record.headers, SENT_AGAIN)
+                again = NewRecord(record.topic, key, record.value, headers, record.partition)
+                bus.publish([again])
+
+        self._until_done(attempt)
+        bus.close()

@@ -178,8 +178,7 @@ class Universe:
             self.stop(process, timedelta(milliseconds=self.random.randint(*_STOPPED_MS)))
         if self.happens("clock.jumps"):
             process.clock.jumped += timedelta(seconds=self.random.randint(*_JUMP_SECONDS))
-        slow = _SLOW_US if self.happens("answer.slow") else _QUICK_US
-        self._stand_still(process, timedelta(microseconds=self.random.randint(*slow)))
+        self._stand_still(process, self._for_a_while(is_slow=self.happens("answer.slow")))
 
     def wait(self, timeout: timedelta, ready: Callable[[], bool]) -> bool:
         """Stand still until it is so, or the time is over; whether it is so.
@@ -208,7 +207,7 @@ class Universe:
             if process._ready is not None and process._ready():
                 self._waiting.remove(process)
                 process._ready = None
-                self._schedule(process, timedelta(microseconds=self.random.randint(*_QUICK_US)))
+                self._schedule(process, self._for_a_while())
 
     # -- processes -------------------------------------------------------------------------------
 
@@ -224,7 +223,7 @@ class Universe:
         process = Process(name, self._pids, clock or SimulatedClock(self), on_end)
         process._greenlet = greenlet(lambda: self._live(process, main), parent=self._hub)
         self.processes[process.pid] = process
-        self._schedule(process, timedelta(microseconds=self.random.randint(*_QUICK_US)))
+        self._schedule(process, self._for_a_while())
         return process
 
     def stop(self, process: Process, duration: timedelta) -> None:
@@ -271,6 +270,10 @@ class Universe:
                 self.time = max(self.time, at)
                 self._go_on(what)
         return True
+
+    def _for_a_while(self, *, is_slow: bool = False) -> timedelta:
+        least, most = _SLOW_US if is_slow else _QUICK_US
+        return timedelta(microseconds=int(least + (most - least) * self.random.random()))
 
     def _live(self, process: Process, main: Callable[[Process], None]) -> None:
         died_of: BaseException | None = None

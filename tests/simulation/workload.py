@@ -16,7 +16,7 @@ from eventflow.model.deployment import ParameterSpec, ParameterType
 from eventflow.model.graph import FlowGraph, StepKind, StepNode
 from eventflow.model.trigger import FieldMapping, Source, Subscription, Trigger
 
-__all__ = ["Act", "Delete", "Deploy", "Design", "Publish", "drawn", "published_by"]
+__all__ = ["Act", "Delete", "Deploy", "Design", "Publish", "SendAgain", "drawn", "published_by"]
 
 _PUBLISHES = "publishes "
 _PROD, _TEST, _OTHER = "shop/prod", "shop/test.b", "other/prod"
@@ -63,7 +63,15 @@ class Delete:
     flow: str
 
 
-Act = Publish | Deploy | Delete
+@dataclass(frozen=True, slots=True)
+class SendAgain:
+    """An operator sends a request again that stands in the log: who restores a topic from a copy,
+    or is not sure, does. The record says so in a header."""
+
+    after: timedelta
+
+
+Act = Publish | Deploy | Delete | SendAgain
 
 
 def published_by(step: StepNode) -> str | None:
@@ -75,6 +83,8 @@ def drawn(by: random.Random) -> tuple[Act, ...]:
     """What happens in one installation, in the order of time."""
     lasts = by.randint(_SHORTEST, _LONGEST) * _SECOND
     acts = [*_first_deploys(by), *_changes(by, lasts), *_publishes(by, lasts)]
+    if by.random() < 0.2:
+        acts.append(SendAgain(_within(by, lasts)))
     return tuple(sorted(acts, key=lambda act: act.after))
 
 
