@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from eventflow.bus.port import Poll
-from eventflow.errors import Fenced
+from eventflow.errors import BusUnreachable, Fenced
 from eventflow.model.log import TopicPartition
 from tests.simulation.simulated_feed import Feed
 from tests.simulation.simulated_group import Answer, Fence
@@ -92,7 +92,7 @@ class SimulatedAssignment:
         """See `Assignment`."""
         self._check_live()
         at = self._at(topic)
-        self._feed.resume(at, lambda: self._group.offsets.get(at, 0))
+        self._feed.resume(at, lambda: self._committed(at))
 
     def begin(self) -> SimulatedTransaction:
         """See `Assignment`."""
@@ -112,6 +112,12 @@ class SimulatedAssignment:
         """Let the producer go, after a commit that is under way; in the background."""
         producer, self._producer = self._producer, None
         return None if producer is None else producer.drop()
+
+    def _committed(self, at: TopicPartition) -> int:
+        self._link.ask("bus.committed")
+        if not self._link.universe.wait(self._link.patience, lambda: self._group.is_settled(at)):
+            raise BusUnreachable(f"the committed offset of {at} is not settled")
+        return self._group.offsets.get(at, 0)
 
     def _at(self, topic: str) -> TopicPartition:
         return TopicPartition(topic, self._partition)
@@ -175,7 +181,8 @@ class SimulatedConsumer:
             if future is not None:
                 future.result()
         self._disown()
-        self._leave()
+        if not self._link.happens("bus.refused"):  # else the group hears by the session's end
+            self._leave()
         self._link.go("bus.left")
 
     # -- in a poll -------------------------------------------------------------------------------

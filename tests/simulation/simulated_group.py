@@ -7,6 +7,7 @@ generation, with an assignment for each. Nothing that belongs to an older one is
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 from eventflow.errors import Fenced
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import timedelta
 
     from eventflow.model.log import TopicPartition
@@ -58,6 +59,7 @@ class Group:
 
     universe: Universe
     offsets: dict[TopicPartition, int] = field(default_factory=dict)
+    _unsettled: Counter[TopicPartition] = field(default_factory=Counter)
     generation: int = 0
     _members: dict[str, _Member] = field(default_factory=dict)
     _is_rebalancing: bool = False
@@ -115,6 +117,20 @@ class Group:
         """Whether offsets may be committed under it. During a rebalance the old generation still
         may: its members own their partitions until they join again."""
         return fence.member_id in self._members and fence.generation == self.generation
+
+    def expect(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """An open transaction will move offsets."""
+        self._unsettled.update(offsets.keys())
+
+    def settle(self, offsets: Mapping[TopicPartition, int], *, is_committed: bool) -> None:
+        """Its marker has arrived."""
+        self._unsettled.subtract(offsets.keys())
+        if is_committed:
+            self.offsets.update(offsets)
+
+    def is_settled(self, at: TopicPartition) -> bool:
+        """Whether the committed offset is told: not while a transaction may move it (KIP-447)."""
+        return not self._unsettled[at]
 
     @property
     def member_ids(self) -> Sequence[str]:

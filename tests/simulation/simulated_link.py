@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["Link", "Moment", "SimulatedFuture", "Steps"]
 
 _TRIP_US = (50, 2_000)
+_SLOW_TRIP_US = (50_000, 8_000_000)  # as long as a session, and a little more
 _FOR_EVER = timedelta(hours=1)
 
 
@@ -91,8 +92,9 @@ class Link:
         return self.happens("bus.answer-lost")
 
     def wire(self) -> Moment:
-        """A request or its answer is on the way."""
-        return Moment(self._trip(), is_own=False)
+        """A request is on the way, seldom for long."""
+        slow = self.happens("answer.slow")
+        return Moment(self._trip(_SLOW_TRIP_US if slow else _TRIP_US), is_own=False)
 
     def turn(self, after: timedelta | None = None) -> Moment:
         """The process comes to it."""
@@ -112,8 +114,8 @@ class Link:
         self.universe.wait(self.silence(), _never)
         raise BusUnreachable(f"{name}: no answer")
 
-    def _trip(self) -> timedelta:
-        return timedelta(microseconds=self.universe.random.randint(*_TRIP_US))
+    def _trip(self, range_us: tuple[int, int] = _TRIP_US) -> timedelta:
+        return timedelta(microseconds=self.universe.random.randint(*range_us))
 
     def _after(self, moment: Moment, steps: Steps, future: SimulatedFuture) -> None:
         self.universe.later(moment.after, lambda: self._take(moment, steps, future))

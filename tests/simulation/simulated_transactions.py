@@ -111,6 +111,7 @@ class TransactionCoordinator:
             self.refused += 1
             raise GroupFenced(f"{held.name}: generation {fence.generation} is over")
         opened.offsets.append((group, dict(offsets)))
+        group.expect(offsets)
 
     def end(self, held: Held, *, commit: bool) -> None:
         """Commit or abort what is open (EndTxn): from now on it is decided.
@@ -153,8 +154,9 @@ class TransactionCoordinator:
         opened.verdict.sequence = self._universe.stamp()
         self.aborted += bool(opened.logs) and not commit
         marks: list[Callable[[], None]] = [self._mark_of(opened, log) for log in opened.logs]
-        if commit:
-            marks += [_move_of(group, offsets) for group, offsets in opened.offsets]
+        marks += [
+            partial(group.settle, offsets, is_committed=commit) for group, offsets in opened.offsets
+        ]
         known.markers = len(marks)
         for mark in marks:
             is_late = self._universe.happens("marker.late")
@@ -181,7 +183,3 @@ class TransactionCoordinator:
 
     def _delay(self, range_us: tuple[int, int]) -> timedelta:
         return timedelta(microseconds=self._universe.random.randint(*range_us))
-
-
-def _move_of(group: Group, offsets: Mapping[TopicPartition, int]) -> Callable[[], None]:
-    return lambda: group.offsets.update(offsets)
