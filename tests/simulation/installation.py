@@ -45,6 +45,7 @@ from tests.simulation.simulated_executor import SimulatedExecutor, TaskHistory, 
 from tests.simulation.simulated_store import Bucket, SimulatedStore
 from tests.simulation.told_logs import told_logs
 from tests.simulation.universe import SimulatedIds, Universe
+from tests.simulation.weather import Weather
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -94,6 +95,7 @@ class Installation:
     universe: Universe = field(init=False)
     cluster: Cluster = field(init=False)
     bucket: Bucket = field(init=False)
+    weather: Weather = field(init=False)
     topics: Topics = field(init=False)
     codec: Codec = field(init=False)
     settings: Settings = field(init=False)
@@ -107,6 +109,7 @@ class Installation:
         self.universe.keeps_trace = self.keeps_trace
         self.cluster = Cluster(self.universe)
         self.bucket = Bucket(lambda: self.universe.now, self.universe.stamp)
+        self.weather = Weather(self.universe, self.bucket)
         self.topics = Topics(PREFIX, scenario.partitions, scenario.partitions)
         self.codec = _codec(self.topics)
         self.settings = Settings.load(home=self.folder)
@@ -120,6 +123,7 @@ class Installation:
             for service in self._services():
                 service.start()
             people.begin(self.scenario.acts)
+            self.weather.begin()
             self._pass(self.scenario.lasts)
             why = self._come_to_rest(people)
         finally:
@@ -140,6 +144,7 @@ class Installation:
     def _come_to_rest(self, people: People) -> str:
         """Why it did not; empty when it did."""
         self.universe.happenings.is_over = True
+        self.weather.clear_up()
         for process in tuple(self.universe.processes.values()):
             if process.is_alive:
                 self.universe.go_on(process)

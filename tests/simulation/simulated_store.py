@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["Bucket", "Put", "SimulatedStore"]
 
 _SLOW_MS = (100, 20_000)
+_PATIENCE_MS = (500, 10_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +45,14 @@ class Put:
 @dataclass
 class Bucket:
     """The server's side. `puts` has every write that took place, also of a key that stood
-    already, so that an overwrite can be seen; `objects` has what stands."""
+    already, so that an overwrite can be seen; `objects` has what stands. Before `away_until`
+    it answers nobody."""
 
     now: Callable[[], datetime]
     stamp: Callable[[], int]
     name: str = "simulated"
     is_there: bool = True
+    away_until: timedelta = timedelta()
     objects: dict[str, Put] = field(default_factory=dict)
     puts: list[Put] = field(default_factory=list)
 
@@ -156,13 +159,19 @@ class SimulatedStore:
         """A request on its way; afterwards the server has it."""
         universe = self._universe
         universe.effect(f"store.{what} {key}")
+        if universe.time < self._bucket.away_until:
+            self._wait(_PATIENCE_MS)
+            raise StoreUnreachable(f"{self.url}/{key}: no answer, nothing took place.")
         if universe.happens("store.refused"):
             raise StoreUnreachable(f"{self.url}/{key}: refused, nothing took place.")
         if universe.happens("store.slow"):
-            lasts = timedelta(milliseconds=universe.random.randint(*_SLOW_MS))
-            universe.wait(lasts, lambda: False)
+            self._wait(_SLOW_MS)
         if not self._bucket.is_there:
             raise BucketMissing(f"{self.url} does not exist.")
+
+    def _wait(self, range_ms: tuple[int, int]) -> None:
+        lasts = timedelta(milliseconds=self._universe.random.randint(*range_ms))
+        self._universe.wait(lasts, lambda: False)
 
     def _answered(self, key: str) -> None:
         """An answer on its way; what was asked for has taken place."""
