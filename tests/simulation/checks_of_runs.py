@@ -50,15 +50,15 @@ def epochs_go_up_one_by_one(evidence: Evidence) -> Iterator[str]:
 
 
 def every_requested_run_ends(evidence: Evidence) -> Iterator[str]:
-    """5. One terminal record, and one end, once all is quiet."""
+    """5. One terminal record, and one end."""
     for run_id in evidence.requested:
         entries = evidence.records_of_runs.get(run_id, ())
         ended = [one for one in entries if not _is_open(one)]
         if len(ended) > 1:
             yield f"run {run_id} has {len(ended)} terminal records: {_places(ended)}"
-        if evidence.history.is_at_rest and not ended:
+        if not ended:
             yield f"run {run_id} never got a terminal record; it has {_places(entries)}"
-        if evidence.history.is_at_rest and run_id not in evidence.ends:
+        if run_id not in evidence.ends:
             yield f"run {run_id} never got an end.json"
 
 

@@ -100,7 +100,7 @@ class TaskRun:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """One installation, from its first record to the end of its run.
+    """One installation, from its first record until long after nothing went wrong any more.
 
     `records`: by topic without its prefix, each partition in order of offset. `objects`: every
     put, in order. `is_at_rest`: all that was asked for was done in time, and nothing is left to

@@ -25,7 +25,6 @@ from eventflow.services.runner import Runner
 from eventflow.services.slots import Slots
 from eventflow.services.trigger import TriggerService
 from eventflow.services.trigger_partition import TriggerPartition
-from eventflow.services.trigger_take_over import TakeOver
 from eventflow.store import artifacts, runs
 from eventflow.store.deciding import Decided
 from eventflow.store.runs import EndFile, mark_successful, place_of, write_end
@@ -90,23 +89,27 @@ def _offset_first(self: TriggerPartition) -> Future[None]:
     return second.commit({})
 
 
-def _keeps_what_it_had(self: TriggerService, poll: Poll) -> None:
-    """A partition that comes back is gone on with: its old batch, with the generation of now."""
-    events = self._log.topics.events
-    for assignment in poll.lost:
-        take_over = self._taking_over.pop(assignment.partition, None)
-        if take_over is not None:
-            take_over.close()
+def _keeps_what_came_back(self: TriggerService, poll: Poll) -> None:
+    """A partition that was lost and came back in one poll is gone on with, as if nothing had
+    happened meanwhile: its old batch is committed in the generation of now."""
+    kept = {
+        each.partition: self._deciding[each.partition]
+        for each in poll.assigned
+        if each.partition in self._deciding
+    }
+    _change_hands(self, poll)
     for assignment in poll.assigned:
-        partition = self._deciding.get(assignment.partition)
+        partition = kept.get(assignment.partition)
         if partition is None:
-            self._taking_over[assignment.partition] = TakeOver(self._parts, assignment)
             continue
+        self._taking_over.pop(assignment.partition).close()
+        self._deciding[assignment.partition] = partition
         with self._anew_when_failed(partition):
             partition.assignment = assignment
             assignment.acquire()
-            queued = partition._queue[-1].offset + 1 if partition._queue else 0
-            assignment.seek(events, max(queued, partition._decided.next_offset))
+            read_to = [each.offset + 1 for each in partition._queue]
+            position = max(partition._decided.next_offset, *read_to, 0)
+            assignment.seek(self._log.topics.events, position)
             partition._is_paused = True
 
 
@@ -149,12 +152,14 @@ def _by_the_version_at_home(turn: Turn, forward: Forward) -> None:
 
 
 def _unfenced(self: Custody) -> Future[None]:
-    """The records of a custodian, appended outside of any transaction."""
-    position = self.parts.codec.new_record(self._staged_position(), partition=self.partition)
-    self.parts.bus.publish([*self._records, position])
-    done: Future[None] = Future()
-    done.set_result(None)
-    return done
+    """A transaction of nobody's: neither epoch nor generation says that a custodian is one."""
+    name = f"custodian.{self.parts.effects.ids.token()}"
+    transaction = self.parts.bus.writer(name, timeout=_PATIENCE).begin()
+    for record in self._records:
+        transaction.append(record)
+    position = self._staged_position()
+    transaction.append(self.parts.codec.new_record(position, partition=self.partition))
+    return transaction.commit()
 
 
 def _knows_nothing(self: Runner, custody: Custody, request: RunRequest) -> bool:
@@ -210,8 +215,10 @@ def _refused_is_lost(store: Store, key: str, content: dict[str, Any], *, nonce: 
 
 
 _POLL = timedelta(milliseconds=500)
+_PATIENCE = timedelta(seconds=10)
 _take_over = simulated_producer.take_over
 _hear_forward = matching._hear_forward
+_change_hands = TriggerService._change_hands
 _release = Slots.release
 
 
@@ -229,7 +236,7 @@ FAULTS: Mapping[str, Fault] = {
         ),
         _fault(
             "fence-fetched-at-commit",
-            (TriggerService, "_change_hands", _keeps_what_it_had),
+            (TriggerService, "_change_hands", _keeps_what_came_back),
             by="no_event_is_decided_twice decisions_are_what_the_log_says"
             " each_start_is_requested_once positions_never_go_back",
         ),
