@@ -57,9 +57,9 @@ def origin_of(record: Record, topic_id: str) -> Offset:
     Raises:
         UndecodableRecord: it has an original place that is none; reason `malformed`.
     """
-    texts = [record.header(name) for name in (_TOPIC, _TOPIC_ID, _PARTITION, _OFFSET)]
-    if all(text is None for text in texts):
+    if _ORIGIN_HEADERS.isdisjoint([name for name, _ in record.headers]):
         return Offset(record.topic, topic_id, record.partition, record.offset)
+    texts = [record.header(name) for name in (_TOPIC, _TOPIC_ID, _PARTITION, _OFFSET)]
     place = _PLACE.fullmatch(b"/".join(text or b"" for text in texts))
     if place is None or int(place["offset"]) >= 2**63 or int(place["partition"]) >= 2**31:
         raise UndecodableRecord(

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Intake", "kind_of"]
 
 _NAMESPACES = 10_000
+_BODIES = (EventRecord, Completion, Activation, Forward)
 _KINDS: dict[type, str] = {
     EventRecord: "event",
     Completion: "completion",
@@ -37,7 +38,7 @@ class Intake:
         self._decoder = decoder
         self._place = place
         self._topic_id = topic_id
-        self._is_home: dict[str, bool] = {}
+        self._known: dict[str, tuple[bytes, bool]] = {}
 
     def read(self, record: Record) -> Entry:
         """The record, decoded, with the place of its original.
@@ -46,13 +47,13 @@ class Intake:
             UndecodableRecord: it is a dead letter, for the reason said.
         """
         body = self._decoder.decode(record.value)
-        if not isinstance(body, EventRecord | Completion | Activation | Forward):
+        if not isinstance(body, _BODIES):
             raise UndecodableRecord(
                 f"A {type(body).__name__} has no business in the event log.",
                 reason=Reason.UNEXPECTED_RECORD,
             )
         key, namespace = record.key, _namespace_of(body)
-        if key is not None and key != namespace.encode():
+        if key is not None and key != self._look_up(namespace)[0]:
             raise UndecodableRecord(
                 f"Its key is {key[:200]!r}, but its namespace is {namespace}.",
                 reason=Reason.KEY_CONTRADICTS_BODY,
@@ -62,17 +63,18 @@ class Intake:
     def namespace_if_elsewhere(self, body: Body) -> str | None:
         """The namespace of a record that stands in the wrong partition; None when it is right."""
         namespace = _namespace_of(body)
-        is_home = self._is_home.get(namespace)
-        if is_home is None:
-            is_home = self._remember(namespace)
+        _, is_home = self._look_up(namespace)
         return None if is_home else namespace
 
-    def _remember(self, namespace: str) -> bool:
-        if len(self._is_home) >= _NAMESPACES:
-            self._is_home.clear()
-        is_home = self._place.is_home_of(namespace)
-        self._is_home[namespace] = is_home
-        return is_home
+    def _look_up(self, namespace: str) -> tuple[bytes, bool]:
+        """Its key, and whether this is its partition."""
+        known = self._known.get(namespace)
+        if known is None:
+            if len(self._known) >= _NAMESPACES:
+                self._known.clear()
+            known = namespace.encode(), self._place.is_home_of(namespace)
+            self._known[namespace] = known
+        return known
 
 
 def kind_of(body: Body) -> str:
@@ -82,6 +84,6 @@ def kind_of(body: Body) -> str:
 
 def _namespace_of(body: Body) -> str:
     """What decides its partition."""
-    if isinstance(body, EventRecord | Completion):
+    if isinstance(body, (EventRecord, Completion)):
         return body.namespace
     return body.source if isinstance(body, Activation) else body.home

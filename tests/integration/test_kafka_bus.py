@@ -35,6 +35,7 @@ from eventflow.errors import BusBusy, Fenced, InvalidSettings, RecordTooLarge, T
 from eventflow.model.log import Cleanup, TopicPartition
 from eventflow.settings import KafkaSettings
 from tests.contract.buses import (
+    LIMIT_BYTES,
     SESSION,
     SHORT,
     Backend,
@@ -318,6 +319,25 @@ def test_an_owner_goes_on_after_the_broker_refused_a_record(
         transaction.commit({topic: 1}).result(20)
 
     assert committed(bus, target) == ["before", "after 0", "after 1", "after 2"]
+
+
+def test_a_limit_that_was_raised_holds_for_the_next_transaction(
+    bus: KafkaBus, kafka_server: KafkaEndpoint
+) -> None:
+    topic = make_topic(bus)
+    writer = bus.writer(unique("tx"), timeout=TIMEOUT)
+    large = record(topic, "v" * LIMIT_BYTES)
+    refused = writer.begin()
+    with pytest.raises(RecordTooLarge):
+        refused.append(large)
+    refused.abort()
+
+    _alter(kafka_server, topic, "max.message.bytes", str(2 * LIMIT_BYTES))
+    transaction = writer.begin()
+    transaction.append(large)
+    transaction.commit().result(20)
+
+    assert committed(bus, topic) == ["v" * LIMIT_BYTES]
 
 
 def test_one_transaction_at_a_time(bus: KafkaBus) -> None:

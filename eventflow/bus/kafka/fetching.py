@@ -166,10 +166,9 @@ class Fetcher:
         return max(0, place.offset)
 
     def _fetch(self, seconds: float, limit: int) -> Fetched:
-        messages = self._receive(seconds, limit)
-        fetched = Fetched()
-        for message in messages:
-            self._sort(message, fetched)
+        fetched, times = Fetched(), _AppendTimes()
+        for message in self._receive(seconds, limit):
+            self._sort(message, fetched, times)
         # What came with an error is delivered first: it will not come again.
         if self._failure is not None and not fetched:
             failure, self._failure = self._failure, None
@@ -187,13 +186,12 @@ class Fetcher:
         except KafkaException as error:  # only one that is fatal comes this way
             raise self._diagnosis.explain("consuming", error.args[0]) from error
 
-    def _sort(self, message: Message, fetched: Fetched) -> None:
+    def _sort(self, message: Message, fetched: Fetched, times: _AppendTimes) -> None:
         error = message.error()
-        partition = (message.topic() or "", message.partition() or 0)
-        followed = self._followed.get(partition)
         if error is not None and error.code() != KafkaError._PARTITION_EOF:
             self._fail(error)
             return
+        followed = self._followed.get((message.topic() or "", message.partition() or 0))
         if followed is None or followed.is_paused or followed.position is None:
             return
         offset = message.offset() or 0
@@ -201,9 +199,12 @@ class Fetcher:
             return
         if error is not None:
             followed.end = fetched.ended[followed.at] = offset
-        else:
-            followed.position = offset + 1
-            fetched.records.setdefault(followed.at, []).append(_record(message, partition, offset))
+            return
+        followed.position = offset + 1
+        records = fetched.records.get(followed.at)
+        if records is None:
+            records = fetched.records[followed.at] = []
+        records.append(_record(message, followed.at, offset, times))
 
     def _fail(self, error: KafkaError) -> None:
         """Keep what does not pass. For the rest librdkafka goes on by itself, and the pulse
@@ -217,22 +218,40 @@ class Fetcher:
             self._failure = told
 
 
-def _record(message: Message, partition: Partition, offset: int) -> Record:
+class _AppendTimes:
+    """Milliseconds as datetimes; the records of a batch share theirs."""
+
+    def __init__(self) -> None:
+        self._last = _EPOCH
+        self._of = 0
+
+    def of(self, milliseconds: int) -> datetime:
+        if milliseconds != self._of:
+            self._last, self._of = _EPOCH + timedelta(milliseconds=milliseconds), milliseconds
+        return self._last
+
+
+def _record(message: Message, at: TopicPartition, offset: int, times: _AppendTimes) -> Record:
     _, milliseconds = message.timestamp()
     return Record(
-        topic=partition[0],
-        partition=partition[1],
-        offset=offset,
-        key=message.key(),
-        value=message.value(),
-        headers=_headers(message),
-        appended_at=_EPOCH + timedelta(milliseconds=milliseconds),
+        at.topic,
+        at.partition,
+        offset,
+        message.key(),
+        message.value(),
+        _headers(message),
+        times.of(milliseconds),
     )
 
 
 def _headers(message: Message) -> tuple[Header, ...]:
     found = cast("list[tuple[str, bytes | None]] | None", message.headers())
-    return tuple((name, value or b"") for name, value in found) if found else ()
+    if not found:
+        return ()
+    for _, value in found:
+        if value is None:
+            return tuple([(name, value or b"") for name, value in found])
+    return tuple(cast("list[Header]", found))
 
 
 def _places(partitions: Iterable[Partition]) -> list[Place]:

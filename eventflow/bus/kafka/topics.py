@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -100,6 +101,24 @@ class Topics:
         if topic is None or topic.until.is_over:
             topic = self._known[name] = self._ask(name)
         return topic
+
+    def fitting(self, record: NewRecord) -> tuple[KnownTopic, int]:
+        """The topic of a record, and what `KnownTopic.size_of` says. A topic is asked for once:
+        on the way of every event there is no time for it; and before a record is refused.
+
+        Raises:
+            RecordTooLarge, TopicMismatch: as of now.
+        """
+        topic = self._known.get(record.topic)
+        if topic is not None:
+            with suppress(RecordTooLarge, TopicMismatch):
+                return topic, topic.size_of(record)
+        topic = self._known[record.topic] = self._ask(record.topic)
+        return topic, topic.size_of(record)
+
+    def doubt(self) -> None:
+        """Ask for every topic again: the broker did not agree with what was known."""
+        self._known = {}
 
     def check_co_partitioned(self, topics: Sequence[str]) -> None:
         """Nothing, when all of the topics exist and have the same partition count.

@@ -102,8 +102,8 @@ class TransactionalProducer:
 
     def append(self, record: NewRecord) -> None:
         """Send a record. A refusal of the broker shows at the commit."""
-        topic = self._topics.known(record.topic)
-        size, deadline = topic.size_of(record), Deadline(self._patience)
+        topic, size = self._topics.fitting(record)
+        deadline = Deadline(self._patience)
         with self._lock:
             producer = self._held()
             self._has_appended = True
@@ -184,6 +184,8 @@ class TransactionalProducer:
             if reason is not None and reason.fatal():
                 error = reason  # the first one only said that there is one
         told = self._diagnosis.explain(f"a transaction of {self._id}", error)
+        if isinstance(told, (RecordTooLarge, TopicMismatch)):
+            self._topics.doubt()
         if error.code() in GROUP_FENCED:
             told = GroupFenced(str(told))
         if not is_known or isinstance(told, Fenced):
