@@ -130,7 +130,7 @@ class Custody:
         self.starting += 1
         self.stage(record, then)
 
-    def stage(self, record: RunRecord, then: Callable[[], None]) -> None:
+    def stage(self, record: RunRecord, then: Callable[[], None] = lambda: None) -> None:
         """Write an open record; `then` is called once it is committed."""
         now = self.parts.effects.clock.now()
 

@@ -35,6 +35,7 @@ from eventflow.model.task import RunEnd
 from eventflow.services.commits import commit_all
 from eventflow.services.custody import Custody, Standing
 from eventflow.services.ends import decide_end, end_of, end_to_publish
+from eventflow.services.hopeless import why_hopeless
 from eventflow.services.reports import report
 from eventflow.store.runs import EndFile, finished_tasks, place_of
 
@@ -173,8 +174,8 @@ class Runner:
     @property
     def _can_decide(self) -> bool:
         """Whether records that were read wait for nothing but the next step."""
-        now, has_room = self._clock.elapsed(), self._has_room
-        return any(each.can_decide(now, has_room=has_room) for each in self._custodies.values())
+        now, room = self._clock.elapsed(), self._has_room
+        return any(each.can_decide(now, has_room=room) for each in self._custodies.values())
 
     @property
     def _patience(self) -> timedelta:
@@ -318,7 +319,7 @@ class Runner:
             return
         if report.is_released:
             if standing.record.epoch == report.epoch:
-                custody.stage(replace(standing.record, runner_id=""), _nothing)
+                custody.stage(replace(standing.record, runner_id=""))
             return
         end = end_to_publish(self._store, standing.record.request, self._log_parts.effects)
         if end is not None:
@@ -364,7 +365,8 @@ class Runner:
         deployment = self._deployment(record.request)
         finished = finished_tasks(self._store, place_of(record.request))
         taken = taken_over(record, self._presence.runner_id, why, finished)
-        hopeless = self._why_hopeless(taken, deployment)
+        most = self._parts.settings.max_take_overs
+        hopeless = why_hopeless(taken, deployment, max_take_overs=most)
         if hopeless is not None or deployment is None:
             self._stage_end(custody, record, self._fail(record, hopeless or ""))
         else:
@@ -379,16 +381,6 @@ class Runner:
             self._slots.take(record, deployment)
 
         custody.stage_start(record, then)
-
-    def _why_hopeless(self, record: RunRecord, deployment: Deployment | None) -> str | None:
-        if deployment is None:
-            return f"version {record.request.version} of {record.request.flow} is not deployed"
-        if record.stalled_take_overs > self._parts.settings.max_take_overs:
-            return (
-                f"its runner died {record.stalled_take_overs} times in a row without finishing"
-                " a task; look for what kills it (memory?) and run it again by hand"
-            )
-        return None
 
     def _fail(self, record: RunRecord, reason: str) -> EndFile:
         effects, end = self._log_parts.effects, RunEnd(Outcome.FAILED, reason, {})
@@ -490,14 +482,13 @@ class Runner:
             if custody is None:
                 report(self._log_parts, self._presence.runner_id, [record], is_released=True)
             elif custody.has_open(record) and not custody.is_staged(record.run_id):
-                custody.stage(replace(record, runner_id=""), _nothing)
+                custody.stage(replace(record, runner_id=""))
 
     def _partition_of(self, run_id: str) -> int:
         return partition_of(run_id.encode(), self._log_parts.topics.run_partitions)
 
     def _regulate(self) -> None:
         """Read requests only while there is room."""
-        requests = self._log_parts.topics.run_requests
         has_room = self._slots.free > 0 and not self._is_draining
         for custody in self._custodies.values():
             with suppress(Fenced):  # the next poll says that it is lost
@@ -505,9 +496,5 @@ class Runner:
         self._metrics.partitions.set(len(self._custodies))
         self._metrics.running.set(self._slots.count - self._slots.free)
         for where, lag in self._consumer.lag.items():
-            if where.topic == requests:
+            if where.topic == self._log_parts.topics.run_requests:
                 self._metrics.lag.labels(str(where.partition)).set(lag)
-
-
-def _nothing() -> None:
-    """Nothing follows from the commit."""

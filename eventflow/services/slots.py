@@ -47,6 +47,7 @@ __all__ = ["Execution", "Slots"]
 
 _log = structlog.get_logger(__name__)
 _RETRY = timedelta(milliseconds=500)
+_NO_WAIT = timedelta()
 _AWAY = (StoreUnreachable, StoreForbidden, BucketMissing)
 
 
@@ -158,18 +159,27 @@ class Slots:
         self._executor.close()
 
     def advance(self, timeout: timedelta, is_late: Callable[[], bool]) -> None:
-        """Decide what is concluded, start what waits, collect what ended.
+        """Begin what was taken, collect what ended, decide what is concluded.
 
         Once `is_late`, no further run is begun or decided in this call: each may wait for the
         store.
         """
-        executions = tuple(self._executions.values())
-        concluded = [each for each in executions if each.end is None and each.concluded is not None]
-        waiting = [each for each in executions if each.driver is None and each.stillborn is None]
-        self._try_each(concluded, self._decide, is_late)
-        self._try_each(waiting, self._begin, is_late)
-        for end in self._executor.poll(timeout):
+        self._try_each(self._taken(), self._begin, is_late)
+        for end in self._executor.poll(_NO_WAIT if self._concluded() else timeout):
             self._task_ended(end)
+        self._try_each(self._concluded(), self._decide, is_late)
+
+    def _taken(self) -> list[Execution]:
+        """What has no driver yet, and can be tried now."""
+        return [each for each in self._due() if each.driver is None and each.stillborn is None]
+
+    def _concluded(self) -> list[Execution]:
+        """What has come to its end, and can be decided now."""
+        return [each for each in self._due() if each.end is None and each.concluded is not None]
+
+    def _due(self) -> Iterator[Execution]:
+        now = self._effects.clock.elapsed()
+        return (each for each in self._executions.values() if now >= each.not_before)
 
     def _try_each(
         self,
@@ -178,8 +188,6 @@ class Slots:
         is_late: Callable[[], bool],
     ) -> None:
         for execution in executions:
-            if self._effects.clock.elapsed() < execution.not_before:
-                continue
             self._trying(execution, step)
             if is_late():
                 break
