@@ -29,7 +29,7 @@ from eventflow.model.run import run_id_of
 from eventflow.model.state import ActiveVersion
 from eventflow.model.task import TaskKey
 from eventflow.store.keys import check_key
-from eventflow.store.layout import RunPlace, flow_key
+from eventflow.store.layout import RunPlace, flow_key, lineage_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -194,8 +194,10 @@ def _check_keys(new: NewVersion) -> None:
     flow, namespace = new.graph.flow, str(new.namespace)
     place = RunPlace(namespace, flow, run_id_of(namespace, flow, ()))
     tasks = [TaskKey(_MANY, step.name, attempt=_MANY) for step in new.graph.steps]
+    several = [Offset("events", "id", 0, each) for each in (0, 1)]
     check_key(flow_key(namespace, flow))
     check_key(place.downstream(namespace, flow, place.run_id))
+    check_key(lineage_key(several, namespace, flow, place.run_id))
     for task in tasks:
         check_key(place.artifacts(task))
 

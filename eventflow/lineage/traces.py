@@ -18,8 +18,9 @@ from eventflow.store.attempts import attempt_of
 from eventflow.store.causes import causes_of
 from eventflow.store.layout import (
     RunPlace,
-    lineage_prefix,
+    lineage_prefixes,
     lineage_topic_prefix,
+    may_be_of,
     run_of_downstream_key,
     run_of_lineage_key,
     topic_id_of_lineage_key,
@@ -53,10 +54,12 @@ class RunTrace:
 
 
 class Traces:
-    """Reads the traces; several at a time, which is what a distant store needs."""
+    """Reads the traces; several at a time, which is what a distant store needs. For one question:
+    what a record started is looked up once, whichever way it is asked for."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._started: dict[tuple[str, int, int], list[RunTrace]] = {}
 
     def run(self, place: RunPlace) -> RunTrace:
         """What is known of a run."""
@@ -85,10 +88,18 @@ class Traces:
     def started_by(self, topic: str, partition: int, offset: int) -> list[RunTrace]:
         """The runs that the record there started, alone or with others, in the order of their
         ids. A topic that was made anew counts too: its id tells the records apart."""
+        where = (topic, partition, offset)
+        if where not in self._started:
+            self._started[where] = self._find_started_by(*where)
+        return self._started[where]
+
+    def _find_started_by(self, topic: str, partition: int, offset: int) -> list[RunTrace]:
         keys = [
             each.key
             for topic_id in self._topic_ids(topic)
-            for each in self._store.list(lineage_prefix(Offset(topic, topic_id, partition, offset)))
+            for prefix in lineage_prefixes(Offset(topic, topic_id, partition, offset))
+            for each in self._store.list(prefix)
+            if may_be_of(each.key, offset)
         ]
         blocks = self._each(self._offsets, keys)
         named = [key for key, offsets in zip(keys, blocks, strict=True) if offset in offsets]

@@ -33,10 +33,9 @@ def lineage_of(
     target: str, store: Store | None = None, *, within: str | None = None, depth: int = _DEPTH
 ) -> Lineage:
     """What led to `target`, and what came of it: see `upstream` and `downstream`."""
-    return Lineage(
-        upstream(target, store, within=within, depth=depth),
-        downstream(target, store, within=within, depth=depth),
-    )
+    store = store or world().store
+    found, traces = find_target(target, store, within), Traces(store)
+    return Lineage(_Upward(traces, depth).of(found), _Downward(traces, depth).of(found))
 
 
 def upstream(

@@ -4,7 +4,7 @@
     projects/<project>/<branch>/<Flow>/runs/<run id>/{run.json, end.json, e<epoch>/…, downstream/…}
     projects/<project>/<branch>/<Flow>/{index,successful}/<inverted day>/<hour>/<ms>-<run id>
     flows/<Flow>/<project>~<branch>
-    lineage/<topic>.<topic id>/<partition>/<offset / 1000>/<run id>
+    lineage/<topic>.<topic id>/<partition>/<offset / 1000>/<offset % 1000>~<run id>…
     probes/<token>                                              for a moment, when a service starts
 
 Inverted times have a fixed width, so that the first key in order is the latest run.
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from eventflow.model.namespace import Namespace
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from eventflow.model.offset import Offset
@@ -32,7 +33,9 @@ __all__ = [
     "index_key",
     "lineage_key",
     "lineage_prefix",
+    "lineage_prefixes",
     "lineage_topic_prefix",
+    "may_be_of",
     "probe_key",
     "run_id_of_index_key",
     "run_of_downstream_key",
@@ -41,6 +44,7 @@ __all__ = [
 ]
 
 OFFSETS_PER_BLOCK = 1000
+_MANY = "many/"
 _MS_PER_HOUR = 3_600_000
 _MS_PER_DAY = 24 * _MS_PER_HOUR
 _WIDTH_MS = 13
@@ -140,14 +144,35 @@ def lineage_prefix(origin: Offset) -> str:
     return f"lineage/{origin.topic}.{origin.topic_id}/{origin.partition}/{block:020d}/"
 
 
-def lineage_key(origin: Offset, namespace: str, flow: str, run_id: str) -> str:
-    """The entry of a run in the block of `origin`; its body has the offsets in that block."""
-    return f"{lineage_prefix(origin)}{run_id}~{namespace.replace('/', '~')}~{flow}"
+def lineage_key(origins: Sequence[Offset], namespace: str, flow: str, run_id: str) -> str:
+    """The entry of a run in the block that all of `origins` are in; its body has their offsets.
+
+    It begins with the place in the block; of several it lies in the folder `many`, and begins
+    with the first and the last. So who asks for one offset lists what it started, and few others.
+    """
+    first, last = (each.offset % OFFSETS_PER_BLOCK for each in (min(origins), max(origins)))
+    offsets = f"{first:03d}" if first == last else f"{_MANY}{first:03d}-{last:03d}"
+    home = namespace.replace("/", "~")
+    return f"{lineage_prefix(origins[0])}{offsets}~{run_id}~{home}~{flow}"
+
+
+def lineage_prefixes(origin: Offset) -> tuple[str, str]:
+    """What the entries begin with of runs that this record started: alone, and with others of
+    its block. The latter are all joins of the block: see `may_be_of`."""
+    block = lineage_prefix(origin)
+    return f"{block}{origin.offset % OFFSETS_PER_BLOCK:03d}~", f"{block}{_MANY}"
+
+
+def may_be_of(key: str, offset: int) -> bool:
+    """Whether an offset of its block lies between the first and the last one of an entry."""
+    offsets = key.rpartition("/")[2].partition("~")[0]
+    first, _, last = offsets.partition("-")
+    return int(first) <= offset % OFFSETS_PER_BLOCK <= int(last or first)
 
 
 def run_of_lineage_key(key: str) -> RunPlace:
     """The run of such an entry."""
-    run_id, project, branch, flow = key.rpartition("/")[2].split("~")
+    _, run_id, project, branch, flow = key.rpartition("/")[2].split("~")
     return RunPlace(f"{project}/{branch}", flow, run_id)
 
 

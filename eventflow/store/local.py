@@ -213,10 +213,8 @@ class LocalStore:
 
         Text compares by code points, which is the order of UTF-8 bytes.
         """
-        for name in self._names(folder):
+        for name in self._names(folder, stem):
             key = folder + name
-            if not name.startswith(stem):
-                continue
             if not name.endswith("/"):
                 info = self.info(key) if key > after else None
                 if info is not None:
@@ -227,13 +225,16 @@ class LocalStore:
             elif key > after or after.startswith(key):
                 yield from self._walk(key, "", after)
 
-    def _names(self, folder: str) -> Sequence[str]:
-        """What is in a folder, in the order of keys: folders with the slash that follows."""
+    def _names(self, folder: str, stem: str) -> Sequence[str]:
+        """What in a folder begins with `stem`, in the order of keys: folders with the slash that
+        follows."""
         with self._translated(folder):
             try:
                 with os.scandir(self._root / folder) as entries:
                     names = [
-                        f"{entry.name}/" if entry.is_dir() else entry.name for entry in entries
+                        f"{entry.name}/" if entry.is_dir() else entry.name
+                        for entry in entries
+                        if entry.name.startswith(stem)
                     ]
             except (FileNotFoundError, NotADirectoryError):
                 self._check_root()
@@ -244,7 +245,17 @@ class LocalStore:
 
     def _has_objects(self, folder: str) -> bool:
         # A folder is not removed with its last object, and one may be made before its first.
-        return next(self._walk(folder, "", ""), None) is not None
+        # In no order, so that a large folder costs no more than a small one.
+        with self._translated(folder):
+            try:
+                with os.scandir(self._root / folder) as entries:
+                    return any(
+                        not entry.is_dir() or self._has_objects(f"{folder}{entry.name}/")
+                        for entry in entries
+                    )
+            except (FileNotFoundError, NotADirectoryError):
+                self._check_root()
+                return False
 
     # ── errors ───────────────────────────────────────────────────────────────
 

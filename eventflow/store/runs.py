@@ -144,7 +144,7 @@ def _lineage(request: RunRequest, causes: Sequence[Cause]) -> Iterator[tuple[str
     for cause in causes:
         blocks.setdefault(lineage_prefix(cause.origin), []).append(cause.origin)
     for origins in blocks.values():
-        key = lineage_key(origins[0], request.namespace, request.flow, request.run_id)
+        key = lineage_key(origins, request.namespace, request.flow, request.run_id)
         yield key, _dump(sorted(origin.offset for origin in origins))
 
 

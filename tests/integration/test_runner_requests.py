@@ -215,8 +215,8 @@ class TestBeginning:
             rig.place(run_id).run,
             index_key(NAMESPACE, FLOW, run_id, request.requested_at),
             flow_key(NAMESPACE, FLOW),
-            lineage_key(causes[0].origin, NAMESPACE, FLOW, run_id),
-            lineage_key(causes[1].origin, NAMESPACE, FLOW, run_id),
+            lineage_key([causes[0].origin], NAMESPACE, FLOW, run_id),
+            lineage_key([causes[1].origin], NAMESPACE, FLOW, run_id),
             upstream.downstream(NAMESPACE, FLOW, run_id),
         } <= found
         assert read_run(rig.store, rig.place(run_id)).request == request
@@ -247,7 +247,8 @@ class TestBeginning:
         stored = read_run(rig.store, rig.place(request.run_id)).request
         assert causes_of(rig.store, stored) == causes
         assert runner.tasks.started[0].run.request.causes == causes
-        key = lineage_key(causes[0].origin, NAMESPACE, FLOW, request.run_id)
+        both = [cause.origin for cause in causes[:2]]
+        key = lineage_key(both, NAMESPACE, FLOW, request.run_id)
         assert rig.store.get(key) == b"[5,6]"
-        key = lineage_key(causes[2].origin, NAMESPACE, FLOW, request.run_id)
+        key = lineage_key([causes[2].origin], NAMESPACE, FLOW, request.run_id)
         assert rig.store.get(key) == b"[1005]"

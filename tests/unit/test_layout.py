@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
@@ -22,8 +23,11 @@ from eventflow.store.layout import (
     index_key,
     lineage_key,
     lineage_prefix,
+    lineage_prefixes,
+    may_be_of,
     probe_key,
     run_id_of_index_key,
+    run_of_lineage_key,
 )
 
 PLACE = RunPlace("fraud/prod.b", "TrainFlow", "rabcdefghij")
@@ -78,11 +82,25 @@ def test_offsets_of_one_block_share_a_folder_and_sort_by_number() -> None:
 
 
 def test_the_lineage_of_a_run_names_it_and_its_flow() -> None:
-    key = lineage_key(ORIGIN, "fraud/prod", "TrainFlow", "rabc")
+    key = lineage_key([ORIGIN], "fraud/prod", "TrainFlow", "rabc")
 
-    assert key == (
-        "lineage/eventflow.events.topic-id/7/00000000000000000123/rabc~fraud~prod~TrainFlow"
-    )
+    block = "lineage/eventflow.events.topic-id/7/00000000000000000123"
+    assert key == f"{block}/456~rabc~fraud~prod~TrainFlow"
+    assert run_of_lineage_key(key) == RunPlace("fraud/prod", "TrainFlow", "rabc")
+
+
+@given(st.sets(st.integers(0, 999), min_size=1), st.integers(0, 999))
+def test_an_entry_is_listed_for_each_of_its_offsets_and_for_none_outside(
+    offsets: set[int], asked: int
+) -> None:
+    origins = [replace(ORIGIN, offset=5000 + each) for each in offsets]
+    key = lineage_key(origins, "fraud/prod", "TrainFlow", "rabc")
+
+    prefixes = lineage_prefixes(replace(ORIGIN, offset=5000 + asked))
+    is_listed = key.startswith(prefixes) and may_be_of(key, 5000 + asked)
+
+    assert is_listed == (min(offsets) <= asked <= max(offsets))
+    assert run_of_lineage_key(key) == RunPlace("fraud/prod", "TrainFlow", "rabc")
 
 
 @given(st.lists(TIMES, min_size=2, max_size=20))
@@ -132,7 +150,7 @@ def test_every_key_can_be_the_key_of_an_object() -> None:
         blob_key("fraud", "0" * 64),
         flow_key("fraud/prod", "F"),
         index_key("fraud/prod", "F", "rabc", at),
-        lineage_key(ORIGIN, "fraud/prod", "F", "rabc"),
+        lineage_key([ORIGIN], "fraud/prod", "F", "rabc"),
         probe_key("token"),
     ]
 

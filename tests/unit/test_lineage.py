@@ -164,9 +164,27 @@ def test_neighbours_in_a_block_of_offsets_are_not_mixed_up(history: History) -> 
     assert [[each.name for each in children] for children in found] == [[name(run)] for run in runs]
 
 
+def test_a_join_is_found_by_each_of_its_events_and_by_none_between_them(history: History) -> None:
+    joined = history.begin("Train", causes=[event("x", number) for number in (10, 14, 2001)])
+    alone = history.begin("Train", causes=[event("x", 12)])
+
+    found = {
+        number: [each.name for each in downstream(f"{EVENTS}/{number}").children]
+        for number in (10, 12, 13, 14, 2001)
+    }
+
+    assert found == {
+        10: [name(joined)],
+        12: [name(alone)],
+        13: [],
+        14: [name(joined)],
+        2001: [name(joined)],
+    }
+
+
 def test_a_topic_whose_name_goes_on_is_another_topic(history: History, chain: Chain) -> None:
     store = history.world.store
-    longer = f"lineage/eventflow.events.old.topicid2/0/{0:020d}/r1~shop~prod~Train"
+    longer = f"lineage/eventflow.events.old.topicid2/0/{0:020d}/001~r1~shop~prod~Train"
     store.put_if_absent(longer, b"[1]")
 
     found = downstream(f"{EVENTS}/1")
