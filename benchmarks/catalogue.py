@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from benchmarks import (
     beside_metaflow,
+    decisions,
     event_to_user_code,
     import_cost,
     many_deployments,
@@ -72,6 +73,14 @@ BENCHMARKS = (
         lambda place, n: publish.measure(place, events=n),
         full=2_000,
         quick=500,
+        on=_EVERY_BUS,
+    ),
+    Benchmark(
+        "decisions",
+        _RATES,
+        lambda place, n: decisions.measure(place, events=n),
+        full=80_000,
+        quick=40_000,
         on=_EVERY_BUS,
     ),
     Benchmark(
