@@ -1,6 +1,7 @@
 """The bus of one process on a simulated cluster. It behaves as Kafka does, not as it should.
 
     simulated_cluster.py        what lives as long as the installation: topics, groups
+    simulated_outage.py         when no broker answers
     simulated_log.py            one partition: open transactions, markers, two watermarks
     simulated_transactions.py   the coordinator of transactions
     simulated_group.py          the coordinator of a group
@@ -12,7 +13,9 @@ What goes wrong here: `bus.refused` (a request never arrives, or a commit is abo
 `bus.answer-lost` (it took place, nobody says so), `marker.late` (a transaction is decided, but in
 this partition not ended), `replica.late` (it is ended at the leader, but not where readers
 fetch), `group.rebalances` (all join again), `group.expels` (a member is thrown out), `log.cleaned`
-(a compacted partition forgets old values). Besides, a process may die or stop at every request.
+(a compacted partition forgets old values), `fetch.short` (a poll brings a few of the records that
+are there), `answer.slow`; and an outage of all brokers, which the world begins (`Cluster.outage`).
+Besides, a process may die or stop at every request.
 
 Where faults are planted: `SimulatedTransaction.fence_of_commit` and `SimulatedAssignment.is_live`
 (fence fetched at commit), `SimulatedBus.high_watermark` (restore to the last stable offset:

@@ -1,6 +1,7 @@
 """The brokers of a simulated installation: topics, transactions, groups. No process of ours.
 
-`Cluster` answers at once and never fails: requests take time and get lost in `simulated_link.py`.
+`Cluster` answers at once and never fails: requests take time and get lost in `simulated_link.py`,
+which also asks whether there is an `outage`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from eventflow.model.log import Cleanup, TopicInfo, TopicPartition, partition_of
 from tests.simulation.history import LoggedRecord
 from tests.simulation.simulated_group import Group
 from tests.simulation.simulated_log import PartitionLog, Verdict
+from tests.simulation.simulated_outage import Outage
 from tests.simulation.simulated_transactions import TransactionCoordinator
 from tests.simulation.universe import SimulatedIds
 
@@ -40,15 +42,17 @@ class Cluster:
 
     universe: Universe
     topics: dict[str, Topic] = field(default_factory=dict)
+    outage: Outage = field(init=False)
     transactions: TransactionCoordinator = field(init=False)
     _groups: dict[str, Group] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.transactions = TransactionCoordinator(self.universe)
+        self.outage = Outage(self.universe)
+        self.transactions = TransactionCoordinator(self.universe, self.outage)
 
     def group(self, name: str) -> Group:
         """A consumer group; an empty one when nobody has joined yet."""
-        return self._groups.setdefault(name, Group(self.universe))
+        return self._groups.setdefault(name, Group(self.universe, self.outage))
 
     def topic(self, name: str) -> Topic:
         """A topic.

@@ -7,6 +7,7 @@ not poll for longer than its session leaves.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -135,7 +136,7 @@ class SimulatedConsumer:
     ) -> None:
         self._link, self._group, self._topics = link, group, tuple(topics)
         self._transactional_id = transactional_id
-        self._feed = Feed(link.cluster)
+        self._feed = Feed(link)
         self._fence = _NOBODY
         self._member_id = ""
         self._has_joined = self._must_join = self._is_polling = self._is_woken = False
@@ -181,25 +182,24 @@ class SimulatedConsumer:
             if future is not None:
                 future.result()
         self._disown()
-        if not self._link.happens("bus.refused"):  # else the group hears by the session's end
-            self._leave()
+        if not (self._link.happens("bus.refused") or self._link.cluster.outage.left):
+            self._leave()  # else the group hears by the end of the session
         self._link.go("bus.left")
 
     # -- in a poll -------------------------------------------------------------------------------
 
     def _has_news(self) -> bool:
-        return (
-            self._is_woken
-            or self._must_join
-            or self._is_assigned() is not None
-            or self._feed.has_news()
+        return self._is_woken or (
+            not self._link.cluster.outage.left
+            and (self._must_join or self._is_assigned() is not None or self._feed.has_news())
         )
 
     def _look(self, limit: int) -> Poll:
-        if self._must_join or not self._has_joined:
+        is_away = bool(self._link.cluster.outage.left)
+        if not is_away and (self._must_join or not self._has_joined):
             self._disown()
             self._join()
-        found = self._is_assigned()
+        found = None if is_away else self._is_assigned()
         if found is not None:
             self._own(*found)
         records, ended = self._feed.fetch(limit)
@@ -251,7 +251,8 @@ class SimulatedConsumer:
                 self._leave()
                 self._hear(Answer.UNKNOWN)
             else:
-                yield from self._heartbeat()
+                with suppress(BusUnreachable):  # it sends the next one
+                    yield from self._heartbeat()
 
     def _heartbeat(self) -> Steps:
         yield self._link.wire()
@@ -279,7 +280,7 @@ class SimulatedReader:
 
     def __init__(self, link: Link, start: Mapping[TopicPartition, int]) -> None:
         self._link = link
-        self._feed = Feed(link.cluster)
+        self._feed = Feed(link)
         self._feed.follow(start, is_paused=False)
 
     def poll(self, timeout: timedelta, *, limit: int = 500) -> Poll:

@@ -11,10 +11,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from eventflow.model.log import Record, TopicPartition
-    from tests.simulation.simulated_cluster import Cluster
+    from tests.simulation.simulated_link import Link
     from tests.simulation.simulated_log import PartitionLog
 
 __all__ = ["Feed"]
+
+_FEW = (1, 3)
 
 
 @dataclass(slots=True, eq=False)
@@ -49,8 +51,8 @@ class _Followed:
 class Feed:
     """Positions, and what stands behind them."""
 
-    def __init__(self, cluster: Cluster) -> None:
-        self._cluster = cluster
+    def __init__(self, link: Link) -> None:
+        self._link, self._cluster = link, link.cluster
         self._followed: dict[TopicPartition, _Followed] = {}
 
     def follow(self, positions: Mapping[TopicPartition, int | None], *, is_paused: bool) -> None:
@@ -82,6 +84,8 @@ class Feed:
         self, limit: int
     ) -> tuple[dict[TopicPartition, list[Record]], dict[TopicPartition, int]]:
         """Records, and the ends that were met; as of Kafka, an end comes after the records."""
+        if self._is_short():
+            limit = min(limit, self._link.universe.random.randint(*_FEW))
         records: dict[TopicPartition, list[Record]] = {}
         ended: dict[TopicPartition, int] = {}
         for followed, log in self._readable():
@@ -110,12 +114,18 @@ class Feed:
         return self._followed[at]
 
     def _readable(self) -> list[tuple[_Followed, PartitionLog]]:
+        if self._cluster.outage.left:
+            return []
         pairs = ((each, self._cluster.find(each.at)) for each in self._followed.values())
         return [
             (each, log)
             for each, log in pairs
             if log is not None and not each.is_paused and each.position is not None
         ]
+
+    def _is_short(self) -> bool:
+        """Whether only few of the records have been fetched so far."""
+        return self.has_news() and self._link.happens("fetch.short")
 
     def _rotate(self) -> None:
         """Another partition is the first one the next time: none starves."""

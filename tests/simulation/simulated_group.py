@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -16,9 +17,9 @@ from eventflow.errors import Fenced
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import timedelta
 
     from eventflow.model.log import TopicPartition
+    from tests.simulation.simulated_outage import Outage
     from tests.simulation.universe import Universe
 
 __all__ = ["Answer", "Fence", "Group", "GroupFenced", "share"]
@@ -58,6 +59,7 @@ class Group:
     """`offsets` are those committed. Every member owns the same numbers of all topics."""
 
     universe: Universe
+    outage: Outage
     offsets: dict[TopicPartition, int] = field(default_factory=dict)
     _unsettled: Counter[TopicPartition] = field(default_factory=Counter)
     generation: int = 0
@@ -153,15 +155,21 @@ class Group:
         """The patience of a rebalance is over."""
         if not self._is_rebalancing or self.generation != generation:
             return
+        if self.outage.left:  # it begins anew with the coordinator
+            sessions = [member.session for member in self._members.values()]
+            after = self.outage.left + max(sessions, default=timedelta())
+            self.universe.later(after, lambda: self._expel_late(generation))
+            return
         for member_id in [each for each, m in self._members.items() if not m.has_joined]:
             del self._members[member_id]
         self._complete()
 
     def _watch(self, member_id: str, member: _Member) -> None:
-        """Expel a member whose session is over."""
+        """Expel a member whose session is over; all begin anew with the coordinator."""
         if self._members.get(member_id) is not member:
             return
-        left = member.heard_at + member.session - self.universe.time
+        heard_at = max(member.heard_at, self.outage.until)
+        left = heard_at + member.session - self.universe.time
         if left.total_seconds() > 0:
             self.universe.later(left, lambda: self._watch(member_id, member))
         else:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from eventflow.errors import BusUnreachable, EventflowError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
 
     from tests.simulation.simulated_cluster import Cluster
     from tests.simulation.universe import Process, Universe
@@ -65,6 +65,7 @@ class Link:
         self.go(name)
         if self.happens("bus.refused"):
             self._lose(name)
+        self._outlast(name)
 
     def answer(self, name: str, *, is_lost: bool = False) -> None:
         """Its effect took place, the answer is on its way.
@@ -75,6 +76,7 @@ class Link:
         self.go(f"{name}.answered")
         if is_lost:
             self._lose(name)
+        self._outlast(name)
 
     def go(self, name: str) -> None:
         """Time passes: the process may die or stop here."""
@@ -110,6 +112,12 @@ class Link:
         self._after(self.turn(timedelta()), steps, future)
         return future
 
+    def _outlast(self, name: str) -> None:
+        """The client asks again and again while no broker answers."""
+        outage = self.cluster.outage
+        if outage.left and not self.universe.wait(self.patience, lambda: not outage.left):
+            raise BusUnreachable(f"{name}: no answer")
+
     def _lose(self, name: str) -> None:
         self.universe.wait(self.silence(), _never)
         raise BusUnreachable(f"{name}: no answer")
@@ -121,15 +129,36 @@ class Link:
         self.universe.later(moment.after, lambda: self._take(moment, steps, future))
 
     def _take(self, moment: Moment, steps: Steps, future: SimulatedFuture) -> None:
-        if moment.is_own and self.process is not None:
-            if not self.process.is_alive:
-                return
-            stopped_for = self.process.stopped_until - self.universe.time
-            if stopped_for > timedelta():
-                self._after(self.turn(stopped_for), steps, future)
-                return
+        """The next step; of a request that does not arrive, the client tries it for a while."""
+        if moment.is_own and not self._is_up(lambda: self._take(moment, steps, future)):
+            return
+        left = timedelta() if moment.is_own else self.cluster.outage.left
+        if left > self.patience:
+            self.universe.later(self.patience, lambda: self._give_up(steps, future))
+        elif left:
+            self._after(self.turn(left + self._trip()), steps, future)
+        else:
+            self._step(lambda: next(steps), steps, future)
+
+    def _give_up(self, steps: Steps, future: SimulatedFuture) -> None:
+        if self._is_up(lambda: self._give_up(steps, future)):
+            error = BusUnreachable("no answer")
+            self._step(lambda: steps.throw(error), steps, future)
+
+    def _is_up(self, otherwise: Callable[[], None]) -> bool:
+        """Whether the process runs; when it is stopped, the rest comes later, else never."""
+        if self.process is None:
+            return True
+        if not self.process.is_alive:
+            return False
+        stopped_for = self.process.stopped_until - self.universe.time
+        if stopped_for > timedelta():
+            self.universe.later(stopped_for, otherwise)
+        return stopped_for <= timedelta()
+
+    def _step(self, go_on: Callable[[], Moment], steps: Steps, future: SimulatedFuture) -> None:
         try:
-            following = next(steps)
+            following = go_on()
         except StopIteration:
             future.settle(None)
         except EventflowError as error:

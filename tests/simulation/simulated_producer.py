@@ -71,7 +71,7 @@ class SimulatedProducer:
         self._end: EventflowError | None = None
         self._queue: list[NewRecord] = []
         self._is_open = self._is_sending = self._is_committing = self._has_sent = False
-        self._refusal: Fenced | None = None
+        self._failure: EventflowError | None = None
 
     @property
     def is_idle(self) -> bool:
@@ -109,8 +109,8 @@ class SimulatedProducer:
             yield self._link.turn()
             while self._is_sending:
                 yield self._link.turn(_RETRY)
-            if self._refusal is not None:
-                raise self._refusal
+            if self._failure is not None:
+                raise self._failure
             if group is not None and fence is not None and offsets:
                 yield from self._send_offsets(group, fence, offsets)
             if self._has_sent:
@@ -135,12 +135,15 @@ class SimulatedProducer:
 
     def _sending(self) -> Steps:
         yield self._link.turn()
-        yield from self._send()
+        try:
+            yield from self._send()
+        except BusUnreachable as error:
+            self._failure = error
         self._is_sending = False
 
     def _send(self) -> Steps:
         """Everything queued, partition by partition."""
-        while self._queue and self._refusal is None:
+        while self._queue and self._failure is None:
             while not self._coordinator.is_settled(self._held.name):
                 yield self._link.turn(_RETRY)  # CONCURRENT_TRANSACTIONS
             records, self._queue = self._queue, []
@@ -156,7 +159,7 @@ class SimulatedProducer:
             for log, its in by_log.items():
                 self._coordinator.produce(self._held, log, its)
         except Fenced as error:
-            self._refusal = error
+            self._failure = error
 
     def _send_offsets(
         self, group: Group, fence: Fence, offsets: Mapping[TopicPartition, int]
@@ -202,10 +205,10 @@ class SimulatedProducer:
         if self._is_open:
             self._is_open = False
             self._queue.clear()
-            yield self._link.wire()
             try:
+                yield self._link.wire()
                 self._coordinator.end(self._held, commit=False)
-            except Fenced as error:
+            except (Fenced, BusUnreachable) as error:
                 self._end = error
         yield self._link.turn()
 

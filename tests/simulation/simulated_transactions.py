@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from eventflow.model.log import NewRecord, TopicPartition
     from tests.simulation.simulated_group import Fence, Group
     from tests.simulation.simulated_log import PartitionLog
+    from tests.simulation.simulated_outage import Outage
     from tests.simulation.universe import Universe
 
 __all__ = ["Held", "TransactionCoordinator"]
@@ -64,8 +65,8 @@ class _Id:
 class TransactionCoordinator:
     """All transactional ids of a cluster. `aborted` counts transactions that had records."""
 
-    def __init__(self, universe: Universe) -> None:
-        self._universe = universe
+    def __init__(self, universe: Universe, outage: Outage) -> None:
+        self._universe, self._outage = universe, outage
         self._ids: dict[str, _Id] = {}
         self.aborted = 0
         self.refused = 0
@@ -135,7 +136,7 @@ class TransactionCoordinator:
         if known.open is None:
             known.open = opened = _Open(Verdict(held.writer))
             late = self._delay(_SWEEP_US)
-            self._universe.later(known.timeout + late, lambda: self._time_out(known, opened))
+            self._later(known.timeout + late, lambda: self._time_out(known, opened))
         return known.open
 
     def _time_out(self, known: _Id, opened: _Open) -> None:
@@ -161,7 +162,7 @@ class TransactionCoordinator:
         for mark in marks:
             is_late = self._universe.happens("marker.late")
             after = self._delay(_LATE_US if is_late else _QUICK_US)
-            self._universe.later(after, partial(self._arrive, known, mark))
+            self._later(after, partial(self._arrive, known, mark))
 
     def _arrive(self, known: _Id, mark: Callable[[], None]) -> None:
         mark()
@@ -173,13 +174,16 @@ class TransactionCoordinator:
             is_late = self._universe.happens("replica.late")
             show = log.mark(opened.verdict, is_replicated=not is_late)
             if is_late:
-                self._universe.later(self._delay(_LATE_US), lambda: self._show(show))
+                self._later(self._delay(_LATE_US), lambda: self._show(show))
 
         return mark
 
     def _show(self, show: Callable[[], None]) -> None:
         show()
         self._universe.notify()
+
+    def _later(self, after: timedelta, action: Callable[[], None]) -> None:
+        self._universe.later(after, lambda: self._outage.after(action))
 
     def _delay(self, range_us: tuple[int, int]) -> timedelta:
         return timedelta(microseconds=self._universe.random.randint(*range_us))
