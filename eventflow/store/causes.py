@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from eventflow.codec.causes import read_causes
 from eventflow.store.blobs import get_blob
 
 if TYPE_CHECKING:
@@ -23,5 +22,8 @@ def causes_of(store: Store, request: RunRequest) -> tuple[Cause, ...]:
     """
     if request.causes_digest is None:
         return request.causes
+    # Here, and not above: nearly no task has large causes, and every fork would copy the codec.
+    from eventflow.codec.causes import read_causes  # noqa: PLC0415
+
     project = request.namespace.partition("/")[0]
     return read_causes(get_blob(store, project, request.causes_digest))
