@@ -109,7 +109,7 @@ class Installation:
         self.universe.keeps_trace = self.keeps_trace
         self.cluster = Cluster(self.universe)
         self.bucket = Bucket(lambda: self.universe.now, self.universe.stamp)
-        self.weather = Weather(self.universe, self.bucket)
+        self.weather = Weather(self.universe, self.bucket, self.cluster.outage)
         self.topics = Topics(PREFIX, scenario.partitions, scenario.partitions)
         self.codec = _codec(self.topics)
         self.settings = Settings.load(home=self.folder)

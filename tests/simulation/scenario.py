@@ -34,6 +34,8 @@ _MISHAPS: Mapping[str, tuple[float, float]] = {
     "log.cleaned": (0.002, 0.1),
     "marker.late": (0.02, 0.5),
     "replica.late": (0.01, 0.3),
+    "fetch.short": (0.01, 0.5),
+    "brokers.are-away": (0.002, 0.05),
     "store.answer-lost": (0.005, 0.1),
     "store.retried": (0.05, 0.5),
     "store.refused": (0.002, 0.05),

@@ -40,7 +40,7 @@ def _calm(rig: Rig) -> None:
     rig.run(SECOND * 60)
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(20))
 def test_a_transaction_is_seen_whole_or_not_at_all_and_as_it_was_told(seed: int) -> None:
     rig, told = Rig(Universe.by(seed, RATES, None)), dict[str, str]()
 
@@ -115,7 +115,7 @@ def _is_copied_once(seed: int) -> bool:
     return all(Counter(rig.values("out", n)) == Counter(values[n::2]) for n in (0, 1))
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(20))
 def test_a_copier_that_commits_offsets_with_its_output_copies_exactly_once(seed: int) -> None:
     assert _is_copied_once(seed)
 

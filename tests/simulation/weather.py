@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from tests.simulation.simulated_outage import Outage
     from tests.simulation.simulated_store import Bucket
     from tests.simulation.universe import Universe
 
@@ -22,6 +23,7 @@ class Weather:
 
     universe: Universe
     bucket: Bucket
+    brokers: Outage
 
     def begin(self) -> None:
         """From the next second on, until mishaps are over."""
@@ -30,6 +32,7 @@ class Weather:
     def clear_up(self) -> None:
         """Whatever it was, it is over."""
         self.bucket.away_until = self.universe.time
+        self.brokers.end()
 
     def _change(self) -> None:
         universe = self.universe
@@ -42,4 +45,6 @@ class Weather:
         if universe.happens("store.is-away"):
             lasts = timedelta(milliseconds=universe.random.randint(*_AWAY_MS))
             self.bucket.away_until = universe.time + lasts
+        if universe.happens("brokers.are-away"):
+            self.brokers.begin(timedelta(milliseconds=universe.random.randint(*_AWAY_MS)))
         self.begin()
