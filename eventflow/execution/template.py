@@ -121,16 +121,20 @@ class _Template:
         self._handle_signals()
 
     def run(self) -> NoReturn:
-        """Heed, reap, report, until the executor is gone."""
+        """Heed, reap, report, until the executor is gone.
+
+        Each turn looks only at what has called: whatever this process touches is copied again
+        after every fork. A process that ended, an orphan too, calls by SIGCHLD.
+        """
         while True:
-            for key, _ in self._selector.select(self._patience()):
-                if key.fileobj == self._alarm:
-                    os.read(self._alarm, 4096)
+            calling = {key.fileobj for key, _ in self._selector.select(self._patience())}
             self._heed_executor()
             for child in tuple(self._children.values()):
-                self._listen(child)
-                self._reap(child)
-            self._sweep()
+                if child.process.channel in calling or child.process.channel.has_unsent:
+                    self._listen(child)
+            if self._alarm in calling:
+                os.read(self._alarm, 4096)
+                self._bury_the_dead()
             self._mind_the_time()
             if self._launcher is not None and self._closes_at is None:
                 self._launcher.keep_ready()
@@ -246,6 +250,11 @@ class _Template:
                 self._tell(child.start, child.report)
                 child.is_told = True
 
+    def _bury_the_dead(self) -> None:
+        for child in tuple(self._children.values()):
+            self._reap(child)
+        self._sweep()
+
     def _reap(self, child: _Child) -> None:
         status = reap(child.process.pid)
         if status is None:
@@ -306,7 +315,7 @@ class _Template:
         if self._closes_at is not None and (not self._children or now > self._closes_at):
             self._perish()
         if self._children and now > self._heard_at + self._lease_s:
-            self._leave(f"its runner was silent for {self._lease_s:g} s")
+            self._leave(f"its runner was silent for {self._lease_s:g} s", is_silence=True)
 
     def _overdue(self, child: _Child) -> None:
         child.deadline = None
@@ -325,8 +334,8 @@ class _Template:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: self._perish())
 
-    def _leave(self, reason: str) -> NoReturn:
-        self._control.send(pack({"is": "gone", "reason": reason}))
+    def _leave(self, reason: str, *, is_silence: bool = False) -> NoReturn:
+        self._control.send(pack({"is": "gone", "reason": reason, "is_silence": is_silence}))
         self._perish()
 
     def _perish(self) -> NoReturn:
