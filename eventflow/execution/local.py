@@ -69,7 +69,8 @@ class LocalExecutor:
     ) -> None:
         """`command` starts the program of a template, whose `connect` understands `settings`.
 
-        Tasks are killed when `poll` is not called for the `lease`. At most so many idle
+        Tasks are killed when `poll` is not called for the `lease`, and started anew when it is
+        called again, unless they were killed by then. At most so many idle
         `templates` are kept warm.
         """
         self._begin = Begin(0, "", "", settings, tuple(command), lease.total_seconds())
@@ -189,12 +190,21 @@ class LocalExecutor:
             self._lose(code)
 
     def _lose(self, code: _Code) -> None:
-        """A template is gone, and its attempts with it."""
+        """A template is gone, and its attempts with it. Where it left because this process was
+        silent, no task has failed: whoever polls has its lease still, and they start anew."""
         template = self._templates.pop(code)
         self._selector.unregister(template.channel)
         report = Report(Outcome.FAILED, (), template.bury())
         for number in [number for number, each in self._running.items() if each.code == code]:
-            self._end(number, report)
+            if template.left_for_silence:
+                self._start_anew(number)
+            else:
+                self._end(number, report)
+
+    def _start_anew(self, number: int) -> None:
+        attempt = self._running.pop(number)
+        shutil.rmtree(attempt.folder, ignore_errors=True)
+        self.start(attempt.task)
 
     def _retire(self) -> None:
         busy = {attempt.code for attempt in self._running.values()}

@@ -29,6 +29,7 @@ _DYING_S = 0.5
 
 class TemplateProcess:
     """Started in a session of its own; it imports the flow while the executor goes on.
+    `left_for_silence`: it killed its attempts and ended, because the executor did not tick.
 
     The thread that makes this must live as long as the executor: the template dies with it.
     """
@@ -54,6 +55,7 @@ class TemplateProcess:
         self.pids: dict[int, int] = {}
         self._is_ready = False
         self._reason = ""
+        self.left_for_silence = False
 
     def start(self, start: Start) -> None:
         """Start an attempt, after the import where that is not done yet."""
@@ -86,6 +88,7 @@ class TemplateProcess:
                 self.pids.pop(message["number"], None)
             case "gone":
                 self._reason = message["reason"]
+                self.left_for_silence = message["is_silence"]
 
     @property
     def is_gone(self) -> bool:

@@ -33,6 +33,11 @@ SLEEPER = """
     Path(self.folder, "template").write_text(f"{os.getppid()}\\n")
     time.sleep(60)
 """
+SLEEPS_ONCE = """
+    is_first = not Path(self.folder, "task").exists()
+    Path(self.folder, "task").write_text(f"{os.getpid()}\\n")
+    time.sleep(60 * is_first)
+"""
 WHO = "self.who = (os.getpid(), os.getppid(), IMPORTED_BY)"
 IMPORTED_BY = "IMPORTED_BY = os.getpid()"
 
@@ -117,11 +122,22 @@ class TestDeath:
             pids = processes(flows)
 
             child.send_signal(signal.SIGSTOP)
+
             eventually(lambda: all_gone(pids), timeout=10)
+
+    def test_for_the_silence_of_a_runner_that_goes_on_is_no_failure_of_the_task(
+        self, flows: Flows
+    ) -> None:
+        root = flows.code(one_step(SLEEPS_ONCE))
+        with child_with_executor(flows, root, lease=1) as child:
+            task = flows.pid("task")
+
+            child.send_signal(signal.SIGSTOP)
+            eventually(lambda: not is_running(task))
             child.send_signal(signal.SIGCONT)
 
             assert child.stdout is not None
-            assert child.stdout.readline() == "failed its runner was silent for 1 s\n"
+            assert child.stdout.readline() == "succeeded \n"
 
     def test_of_the_template_is_the_end_of_its_tasks_and_the_next_one_works(
         self, flows: Flows
