@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import count
 from multiprocessing import get_context
@@ -16,13 +17,14 @@ from tests.simulation.scenario import Scenario
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from datetime import timedelta
+    from multiprocessing.pool import Pool
 
     from tests.simulation.checker import Complaint
     from tests.simulation.happenings import Happening
 
-__all__ = ["PROCESSES", "Failure", "examine", "found_in", "is_found", "shrunk"]
+__all__ = ["Failure", "examine", "first_found", "found_in", "is_found", "searchers", "shrunk"]
 
-PROCESSES = 2
+_PROCESSES = 2
 _BATCH = 16
 _MOST_TRIALS = 150
 _T = TypeVar("_T")
@@ -63,22 +65,31 @@ def is_found(failure: Failure | None, fault: str) -> bool:
     return not fault or bool(failure.checks & FAULTS[fault].is_seen_by)
 
 
-def found_in(
-    first: int, lasts: timedelta, fault: str = "", at_most: int | None = None
-) -> Iterator[tuple[int, Failure | None]]:
-    """Each seed from `first` on with what was found in it, in order, for as long as that lasts.
+@contextmanager
+def searchers() -> Iterator[Pool]:
+    """The processes that search, for a block. Each is a fresh interpreter."""
+    with get_context("spawn").Pool(_PROCESSES) as pool:
+        yield pool
 
-    Seeds are examined in several processes, some at a time.
-    """
+
+def found_in(
+    pool: Pool, first: int, lasts: timedelta, fault: str = ""
+) -> Iterator[tuple[int, Failure | None]]:
+    """Each seed from `first` on with what was found in it, in order, for as long as that lasts."""
     until = time.monotonic() + lasts.total_seconds()
     seeds = count(first)
-    with get_context("spawn").Pool(PROCESSES) as pool:
-        while time.monotonic() < until:
-            batch = [(next(seeds), fault) for _ in range(_BATCH)]
-            for seed, failure in pool.imap(_examine_seed, batch):
-                if at_most is not None and seed >= first + at_most:
-                    return
-                yield seed, failure
+    while time.monotonic() < until:
+        batch = [(next(seeds), fault) for _ in range(_BATCH)]
+        yield from pool.imap(_examine_seed, batch)
+
+
+def first_found(first: int, at_most: int, fault: str = "") -> Failure | None:
+    """The first of so many seeds in which the right check complains; in this process."""
+    for seed in range(first, first + at_most):
+        failure = examine(Scenario.drawn(seed), fault)
+        if is_found(failure, fault):
+            return failure
+    return None
 
 
 def shrunk(failure: Failure, fault: str = "", at_most: int = _MOST_TRIALS) -> Failure:
@@ -100,11 +111,14 @@ def shrunk(failure: Failure, fault: str = "", at_most: int = _MOST_TRIALS) -> Fa
     scenario = replace(failure.scenario, told=frozenset(failure.happenings))
     if not still_fails(scenario):
         return failure
+
+    def fails_with(told: Sequence[Happening]) -> bool:
+        return still_fails(replace(smallest.scenario, told=frozenset(told)))
+
+    for name in sorted({name for name, _ in failure.happenings}):
+        fails_with([each for each in smallest.happenings if each[0] != name])
     for _ in range(2):
-        _fewest(
-            smallest.happenings,
-            lambda some: still_fails(replace(smallest.scenario, told=frozenset(some))),
-        )
+        _fewest(smallest.happenings, fails_with)
         _fewest(
             smallest.scenario.acts,
             lambda some: still_fails(replace(smallest.scenario, acts=tuple(some))),
