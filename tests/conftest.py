@@ -2,7 +2,7 @@
 
 Tests share the servers and keep apart by names: `topic_prefix` and `s3_prefix` are new for each
 test. A test that kills, pauses or restarts a server takes one of its own (`own_kafka_server`,
-`own_s3_server`). A server that cannot be had skips the test on a laptop
+`own_s3_server`, `own_versioned_s3_server`). A server that cannot be had skips the test on a laptop
 and fails it where CI is set.
 """
 
@@ -74,6 +74,13 @@ def own_s3_server() -> Iterator[S3Server]:
     """A local S3 server for one test, to kill, pause and restart."""
     with ExitStack() as stack:
         yield _enter_or_skip(stack, lambda: started(local_s3()))
+
+
+@pytest.fixture
+def own_versioned_s3_server() -> Iterator[S3Server]:
+    """The same, with a server that can keep every version of an object."""
+    with ExitStack() as stack:
+        yield _enter_or_skip(stack, lambda: started(local_s3(versioning=True)))
 
 
 @pytest.fixture

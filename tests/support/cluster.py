@@ -32,9 +32,8 @@ class Cluster:
         return process
 
     def kill(self, process: ServerProcess) -> None:
-        """SIGKILL."""
+        """SIGKILL, also of one that is stopped: it does not get to run again."""
         self.processes.remove(process)
-        process.resume()
         process.kill()
 
     def stop(self) -> None:

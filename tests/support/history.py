@@ -69,6 +69,7 @@ class KafkaLog:
                 "enable.auto.commit": False,
                 "enable.partition.eof": True,
                 "auto.offset.reset": "earliest",
+                "log_level": 0,
             }
         )
         try:
