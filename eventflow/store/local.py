@@ -109,6 +109,14 @@ class LocalStore:
                 except (FileNotFoundError, NotADirectoryError):
                     self._check_root()
 
+    def rely_on(self, prefix: str) -> None:
+        """Take it that a put below `prefix` has returned, in whatever process: the folders that
+        lead there are on disk, and are not synced again. Nothing is looked at."""
+        folder = self._root / prefix
+        while folder != self._root and folder not in self._durable:
+            self._durable.add(folder)
+            folder = folder.parent
+
     # ── writing ──────────────────────────────────────────────────────────────
 
     def _put(self, key: str, data: bytes | memoryview) -> bool:

@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import signal
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -66,6 +66,45 @@ def test_no_temporary_file_outlives_its_put(tmp_path: Path, store: LocalStore) -
     store.put_all([("b", b"3"), ("a", b"4")])
 
     assert list((tmp_path / ".tmp").iterdir()) == []
+
+
+def synced_by(put: Callable[[], None], monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the folders that were fsynced meanwhile."""
+    names: list[str] = []
+    fsync = os.fsync
+
+    def noting(descriptor: int) -> None:
+        path = Path(f"/proc/self/fd/{descriptor}").resolve()
+        names.extend([path.name] if path.is_dir() else [])
+        fsync(descriptor)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", noting)
+        put()
+    return names
+
+
+def test_all_folders_up_to_the_root_are_synced_by_who_knows_nothing_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    LocalStore(tmp_path).put("runs/one/run.json", b"1")
+    other = LocalStore(tmp_path)
+
+    names = synced_by(lambda: other.put("runs/one/step/artifacts.json", b"2"), monkeypatch)
+
+    assert names == ["step", "one", "runs", tmp_path.name]
+
+
+def test_folders_that_somebody_made_durable_are_not_synced_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    LocalStore(tmp_path).put("runs/one/run.json", b"1")
+    other = LocalStore(tmp_path)
+    other.rely_on("runs/one/")
+
+    names = synced_by(lambda: other.put("runs/one/step/artifacts.json", b"2"), monkeypatch)
+
+    assert names == ["step", "one"]
 
 
 def test_a_folder_that_was_removed_behind_the_stores_back_is_made_again(
