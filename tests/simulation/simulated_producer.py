@@ -183,6 +183,7 @@ class SimulatedProducer:
         yield link.wire()
         is_lost = link.loses_answer()
         self._coordinator.end(self._held, commit=True)
+        yield link.wire()  # the answer, which an outage can swallow, too
         yield link.turn(link.silence() if is_lost else None)
         if is_lost:
             raise BusUnreachable(f"committing {self._held.name}: no answer")
@@ -193,6 +194,7 @@ class SimulatedProducer:
         if link.universe.random.random() < 0.5:
             yield link.wire()
             self._coordinator.end(self._held, commit=False)
+            yield link.wire()
             yield link.turn()
             raise BusBusy(f"{self._held.name}: the transaction was aborted")
         yield link.turn(link.silence())
