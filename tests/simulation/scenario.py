@@ -25,6 +25,7 @@ _MISHAPS: Mapping[str, tuple[float, float]] = {
     "process.stops": (0.0005, 0.006),
     "process.leaves": (0.002, 0.03),
     "everybody.dies": (0.002, 0.05),
+    "process.is-cut-off": (0.005, 0.1),
     "answer.slow": (0.002, 0.05),
     "clock.jumps": (0.0005, 0.01),
     "bus.answer-lost": (0.005, 0.1),

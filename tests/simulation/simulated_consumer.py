@@ -182,7 +182,7 @@ class SimulatedConsumer:
             if future is not None:
                 future.result()
         self._disown()
-        if not (self._link.happens("bus.refused") or self._link.cluster.outage.left):
+        if not (self._link.happens("bus.refused") or self._link.away):
             self._leave()  # else the group hears by the end of the session
         self._link.go("bus.left")
 
@@ -190,12 +190,12 @@ class SimulatedConsumer:
 
     def _has_news(self) -> bool:
         return self._is_woken or (
-            not self._link.cluster.outage.left
+            not self._link.away
             and (self._must_join or self._is_assigned() is not None or self._feed.has_news())
         )
 
     def _look(self, limit: int) -> Poll:
-        is_away = bool(self._link.cluster.outage.left)
+        is_away = bool(self._link.away)
         if not is_away and (self._must_join or not self._has_joined):
             self._disown()
             self._join()

@@ -114,7 +114,7 @@ class Feed:
         return self._followed[at]
 
     def _readable(self) -> list[tuple[_Followed, PartitionLog]]:
-        if self._cluster.outage.left:
+        if self._link.away:
             return []
         pairs = ((each, self._cluster.find(each.at)) for each in self._followed.values())
         return [

@@ -56,6 +56,14 @@ class Link:
         """Whose records these are: a pid, 0 of no process."""
         return 0 if self.process is None else self.process.pid
 
+    @property
+    def away(self) -> timedelta:
+        """For how long no broker answers this process, none or cut off; zero when they do."""
+        left = self.cluster.outage.left
+        if self.process is not None:
+            left = max(left, self.process.cut_off_until - self.universe.time)
+        return left
+
     def ask(self, name: str) -> None:
         """A request is on its way; others go on meanwhile.
 
@@ -114,8 +122,7 @@ class Link:
 
     def _outlast(self, name: str) -> None:
         """The client asks again and again while no broker answers."""
-        outage = self.cluster.outage
-        if outage.left and not self.universe.wait(self.patience, lambda: not outage.left):
+        if self.away and not self.universe.wait(self.patience, lambda: not self.away):
             raise BusUnreachable(f"{name}: no answer")
 
     def _lose(self, name: str) -> None:
@@ -132,7 +139,7 @@ class Link:
         """The next step; of a request that does not arrive, the client tries it for a while."""
         if moment.is_own and not self._is_up(lambda: self._take(moment, steps, future)):
             return
-        left = timedelta() if moment.is_own else self.cluster.outage.left
+        left = timedelta() if moment.is_own else self.away
         if left > self.patience:
             self.universe.later(self.patience, lambda: self._give_up(steps, future))
         elif left:

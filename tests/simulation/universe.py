@@ -72,7 +72,8 @@ class Process:
     """One incarnation of a process; after a crash there is another object. `pid` is unique.
 
     `stopped_until`: it does nothing before, and its background threads (heartbeats of a group)
-    neither. `on_end` is called when it is gone, with what it died of; None after a normal end.
+    neither. `cut_off_until`: the brokers do not answer it before. `on_end` is called when it is
+    gone, with what it died of; None after a normal end.
     """
 
     name: str
@@ -81,6 +82,7 @@ class Process:
     on_end: Callable[[Process, BaseException | None], None]
     is_alive: bool = True
     stopped_until: timedelta = timedelta()
+    cut_off_until: timedelta = timedelta()
     _ticket: int = 0
     _ready: Callable[[], bool] | None = None
     _greenlet: greenlet | None = None
