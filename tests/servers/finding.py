@@ -70,6 +70,7 @@ def found_kafka() -> Iterator[KafkaEndpoint]:
             yield endpoint
     else:
         with started(local_kafka()) as endpoint:
+            endpoint.warm_up()
             yield endpoint
 
 

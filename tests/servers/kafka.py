@@ -10,11 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from confluent_kafka import KafkaException
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from tests.servers.local_server import LocalServer
 from tests.servers.processes import free_port, run_to_end
+from tests.support.eventually import eventually
 
 _LOG4J = """\
 status = warn
@@ -62,6 +63,21 @@ class KafkaEndpoint:
             return bool(self.admin().list_topics(timeout=1.0).brokers)
         except KafkaException:
             return False
+
+    def warm_up(self) -> None:
+        """Has Kafka make its own topics, which it does at first use: that may take longer than
+        anybody waits, on a machine that has other work."""
+        eventually(self._has_its_own_topics, 120, "Kafka's own topics are not there")
+
+    def _has_its_own_topics(self) -> bool:
+        where = {"bootstrap.servers": self.bootstrap_servers, "log_level": 0}
+        Producer({**where, "transactional.id": "first"}).init_transactions(10.0)
+        consumer = Consumer({**where, "group.id": "first"})
+        try:
+            consumer.committed([TopicPartition("any", 0)], timeout=10.0)
+        finally:
+            consumer.close()
+        return True
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka import KafkaException
 
 from tests.servers.kafka import KafkaEndpoint, KafkaServer, Node
 from tests.support.eventually import eventually
@@ -41,7 +41,8 @@ class KafkaCluster(KafkaEndpoint):
         with ThreadPoolExecutor() as pool:
             tuple(pool.map(KafkaServer.prepare, self.brokers))
         self.restart(self.brokers)
-        eventually(self._has_its_own_topics, 120, "Kafka's own topics are not there")
+        self.warm_up()
+        eventually(self.is_whole, 60, "not every replica is in sync")
 
     def restart(self, brokers: Sequence[KafkaServer]) -> None:
         """Killed brokers again, side by side: two of three are needed before any is ready."""
@@ -54,17 +55,6 @@ class KafkaCluster(KafkaEndpoint):
         """Ends the brokers and removes their data."""
         for broker in self.brokers:
             broker.stop()
-
-    def _has_its_own_topics(self) -> bool:
-        """Kafka makes them at first use, and nobody waits as long as three new brokers take."""
-        where = {"bootstrap.servers": self.bootstrap_servers, "log_level": 0}
-        Producer({**where, "transactional.id": "first"}).init_transactions(10.0)
-        consumer = Consumer({**where, "group.id": "first"})
-        try:
-            consumer.committed([TopicPartition("any", 0)], timeout=10.0)
-        finally:
-            consumer.close()
-        return self.is_whole()
 
     def leader(self, topic: str, partition: int) -> KafkaServer:
         """The broker that leads a partition now."""
