@@ -31,7 +31,7 @@ test: $(STAMP)  ## the tests, on real servers where they can be had
 	else echo "make servers: left out, needs java, mvn and go"; fi
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-bench: $(STAMP)  ## how fast it is, beside what bounds it; three minutes at most
+bench: $(STAMP)  ## how fast it is, beside what bounds it; minutes, with BENCH_ARGS=--all an hour
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
 servers: $(STAMP)  ## fetch Kafka and an S3 server into the cache for tests

@@ -17,11 +17,11 @@ from benchmarks.catalogue import BENCHMARKS
 from benchmarks.figure import Figure
 from benchmarks.table import markdown
 
-__all__ = ["BEGIN", "END", "main", "with_tables"]
+__all__ = ["BEGIN", "DOCUMENT", "END", "between", "main", "with_tables"]
 
 BEGIN = "<!-- figures: written by python -m benchmarks.document -->"
 END = "<!-- end of the figures -->"
-_DOCUMENT = Path(__file__).parents[1] / "docs" / "performance.md"
+DOCUMENT = Path(__file__).parents[1] / "docs" / "performance.md"
 _MEASURED = Path("build/benchmarks.jsonl")
 
 
@@ -31,18 +31,27 @@ def main(files: Sequence[Path]) -> int:
     if not lines:
         print(f"no figures in {', '.join(map(str, files))}", file=sys.stderr)
         return 1
-    _DOCUMENT.write_text(with_tables(_DOCUMENT.read_text(encoding="utf-8"), lines))
-    print(f"{len(lines)} figures are in {_DOCUMENT.name}")
+    DOCUMENT.write_text(with_tables(DOCUMENT.read_text(encoding="utf-8"), lines))
+    print(f"{len(lines)} figures are in {DOCUMENT.name}")
     return 0
 
 
 def with_tables(document: str, lines: Sequence[dict[str, Any]]) -> str:
     """The document with these figures in the place of the former ones."""
-    head, mark, rest = document.partition(BEGIN)
-    _, end, tail = rest.partition(END)
-    if not (mark and end):
-        raise ValueError(f"the document has no {BEGIN} … {END}")
-    return f"{head}{BEGIN}\n{_machine(lines)}\n{''.join(_tables(lines))}{END}{tail}"
+    return between(document, BEGIN, END, f"{_machine(lines)}\n{''.join(_tables(lines))}")
+
+
+def between(document: str, begin: str, end: str, text: str) -> str:
+    """The document with `text`, whole lines, in the place of what stands between two marks.
+
+    Raises:
+        ValueError: it does not have both.
+    """
+    head, first, rest = document.partition(begin)
+    _, second, tail = rest.partition(end)
+    if not (first and second):
+        raise ValueError(f"the document has no {begin} … {end}")
+    return f"{head}{begin}\n{text}{end}{tail}"
 
 
 def _machine(lines: Sequence[dict[str, Any]]) -> str:
