@@ -180,9 +180,12 @@ class TransactionalProducer:
         """The end of the producer after an error: what became of the transaction, and why."""
         is_known = error.txn_requires_abort()
         if is_known or error.code() == KafkaError._FATAL:
-            reason = self._abort(self._patience)
-            if reason is not None and reason.fatal():
+            # Records that nobody took in all the patience: an abort will find nobody either.
+            is_silent = error.code() == KafkaError._INCONSISTENT
+            reason = self._abort(_PARTING if is_silent else self._patience)
+            if reason is not None and (is_silent or reason.fatal()):
                 error = reason  # the first one only said that there is one
+                is_known = is_known and not is_silent
         told = self._diagnosis.explain(f"a transaction of {self._id}", error)
         if isinstance(told, (RecordTooLarge, TopicMismatch)):
             self._topics.doubt()
