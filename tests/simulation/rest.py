@@ -40,6 +40,10 @@ class Rest:
 
     def why_not(self) -> str:
         """What there is to do still; empty at rest."""
+        for topic in self.installation.cluster.topics.values():
+            for log in topic.logs:
+                if log.stable < log.high:
+                    return f"{log.at} is stable to {log.stable} of {log.high}"
         self._read()
         waiting = [each for each in self.requested if each not in self.ended]
         if waiting:
