@@ -2,7 +2,8 @@
 
 As librdkafka: heartbeats go out in the background while the process runs; what they say
 (join again, unknown member) and a new assignment take effect in the next poll. A member that does
-not poll for longer than its session leaves.
+not poll for longer than its session leaves; one that hears nothing for so long takes itself to be
+out, whatever the group thinks.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ __all__ = ["SimulatedAssignment", "SimulatedConsumer", "SimulatedReader"]
 
 _NOBODY = Fence("", -1)
 _BETWEEN_TAKE_OVERS = timedelta(seconds=1)
+_BETWEEN_LOOKS = timedelta(seconds=1)
 
 
 class SimulatedAssignment:
@@ -140,7 +142,7 @@ class SimulatedConsumer:
         self._fence = _NOBODY
         self._member_id = ""
         self._has_joined = self._must_join = self._is_polling = self._is_woken = False
-        self._polled_at = link.universe.time
+        self._polled_at = self._heard_at = link.universe.time
         self._owned: dict[int, SimulatedAssignment] = {}
         self._assigned: list[SimulatedAssignment] = []
         self._lost: list[SimulatedAssignment] = []
@@ -189,16 +191,21 @@ class SimulatedConsumer:
     # -- in a poll -------------------------------------------------------------------------------
 
     def _has_news(self) -> bool:
-        return self._is_woken or (
-            not self._link.away
-            and (self._must_join or self._is_assigned() is not None or self._feed.has_news())
+        if self._link.away:
+            return self._is_woken or (self._must_join and bool(self._owned))
+        return (
+            self._is_woken
+            or self._must_join
+            or self._is_assigned() is not None
+            or self._feed.has_news()
         )
 
     def _look(self, limit: int) -> Poll:
         is_away = bool(self._link.away)
-        if not is_away and (self._must_join or not self._has_joined):
+        if self._must_join or not self._has_joined:
             self._disown()
-            self._join()
+            if not is_away:
+                self._join()
         found = None if is_away else self._is_assigned()
         if found is not None:
             self._own(*found)
@@ -240,8 +247,10 @@ class SimulatedConsumer:
         partitions = len(self._link.cluster.topic(self._topics[0]).logs)
         is_first, self._has_joined, self._must_join = not self._has_joined, True, False
         self._member_id = self._group.join(self._member_id, partitions, self._link.session)
+        self._heard_at = self._link.universe.time
         if is_first:
             self._link.in_background(self._heartbeats())
+            self._link.in_background(self._watching())
 
     def _heartbeats(self) -> Steps:
         while not self.is_closed:
@@ -254,6 +263,14 @@ class SimulatedConsumer:
                 with suppress(BusUnreachable):  # it sends the next one
                     yield from self._heartbeat()
 
+    def _watching(self) -> Steps:
+        """The session, as the client counts it; a stop of the process ends it, too."""
+        while not self.is_closed:
+            yield self._link.turn(_BETWEEN_LOOKS)
+            yield self._link.turn()
+            if self._link.universe.time - self._heard_at > self._link.session:
+                self._hear(Answer.UNKNOWN)
+
     def _heartbeat(self) -> Steps:
         yield self._link.wire()
         if self._link.happens("group.rebalances"):
@@ -262,6 +279,7 @@ class SimulatedConsumer:
             self._leave()
         answer = self._group.heartbeat(self._member_id)
         yield self._link.turn()
+        self._heard_at = self._link.universe.time
         self._hear(answer)
 
     def _hear(self, answer: Answer) -> None:

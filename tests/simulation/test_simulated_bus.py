@@ -294,21 +294,31 @@ def test_a_long_outage_refuses_a_publish_and_leaves_a_commit_unknown() -> None:
     assert rig.values("in") == []
 
 
-def test_members_keep_their_partitions_through_an_outage_longer_than_the_session() -> None:
+@pytest.mark.parametrize(("seconds", "is_kept"), [(3, True), (20, False)])
+def test_a_member_that_hears_nothing_for_a_session_takes_itself_to_be_out(
+    seconds: int, *, is_kept: bool
+) -> None:
     rig = Rig.quiet()
     lost: list[Assignment] = []
     owned: dict[int, Assignment] = {}
+    again: list[Assignment] = []
+    lost_at: list[timedelta] = []
 
     def work(bus: SimulatedBus) -> None:
         member = member_of(bus)
         owned.update(owned_by(member))
         while True:
-            lost.extend(member.poll(POLL).lost)
+            news = member.poll(POLL)
+            lost.extend(news.lost)
+            lost_at.extend(rig.universe.time for _ in news.lost)
+            again.extend(news.assigned)
 
     rig.spawn(work)
     rig.until(lambda: owned)
-    rig.cluster.outage.begin(SECOND * 20)
+    begun = rig.universe.time
+    rig.cluster.outage.begin(SECOND * seconds)
     rig.run(SECOND * 60)
 
-    assert lost == []
-    assert rig.cluster.group("group").generation == 1
+    assert [each.partition for each in lost] == ([] if is_kept else [0, 1])
+    assert [each.partition for each in again] == ([] if is_kept else [0, 1])
+    assert all(SECOND * 4 < at - begun < SECOND * 9 for at in lost_at)
