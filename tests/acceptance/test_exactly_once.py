@@ -21,8 +21,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 SETTINGS = SHORT_CLOCKS
 FLOWS = Path(__file__).parent / "flows"
-EVENTS = 200
-KILL_AFTER = {50, 100, 150}
+EVENTS = 100
+KILL_AFTER = {25, 50, 75}
 
 
 def test_services_killed_and_restarted_start_and_end_every_run_once(
