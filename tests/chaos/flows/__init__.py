@@ -1,0 +1,1 @@
+"""The flows that run in the chaos."""
