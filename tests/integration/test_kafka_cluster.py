@@ -27,7 +27,7 @@ from tests.servers.kafka_cluster import KafkaCluster
 from tests.servers.s3 import S3Endpoint
 from tests.support.eventually import eventually
 
-pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.kafka, pytest.mark.slow, pytest.mark.timeout(400)]
 
 FLOWS = Path(__file__).parents[1] / "acceptance" / "flows"
 EVENTS = 60

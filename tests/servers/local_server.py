@@ -82,9 +82,10 @@ class LocalServer(ABC):
         """Until it answers.
 
         Raises:
-            ServerFailed: it ended, or does not answer within a minute.
+            ServerFailed: it ended, or does not answer for long. (*Seen*: a broker of three that
+                comes back needs over a minute on two cores on which twenty processes are at work.)
         """
-        self._running().wait_until(self.answers)
+        self._running().wait_until(self.answers, timeout=150.0)
 
     def pause(self) -> None:
         """The server hangs (SIGSTOP): connections stay open, nothing is answered."""
