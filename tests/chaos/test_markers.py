@@ -19,8 +19,8 @@ def test_aborted_transactions_are_counted_once_over_all_partitions_that_they_wro
     own_kafka_server: KafkaServer,
 ) -> None:
     topic = NewTopic(TOPIC, num_partitions=PARTITIONS, replication_factor=1)
-    made = own_kafka_server.admin().create_topics([topic])
-    made[TOPIC].result(30)
+    admin = own_kafka_server.admin()  # kept: what it has promised ends with it
+    admin.create_topics([topic])[TOPIC].result(30)
 
     for number in range(5):
         _transaction(own_kafka_server, f"writer-{number}", is_aborted=number < 3)
