@@ -19,6 +19,7 @@ from pathlib import Path
 
 from benchmarks.document import DOCUMENT, between
 from benchmarks.event_to_user_code import FLOW
+from benchmarks.machine import load
 from benchmarks.place import Place, site
 from eventflow import Event
 from tests.servers.processes import ServerProcess
@@ -41,6 +42,7 @@ _END = "<!-- end of the stages -->"
 def main() -> None:
     """On both buses."""
     tables = "".join(f"\nOn {_NAMES[each]}:\n\n{_measured(each)}\n" for each in _NAMES)
+    tables += f"\nMedians of {_EVENTS} events; load {load():g}.\n\n"
     DOCUMENT.write_text(between(DOCUMENT.read_text(encoding="utf-8"), _BEGIN, _END, tables))
     print(tables)
 
