@@ -167,7 +167,8 @@ def tasks_start_once(evidence: Evidence) -> Iterator[str]:
         attempts: dict[tuple[object, ...], list[int]] = defaultdict(list)
         runners: dict[int, set[int]] = defaultdict(set)
         for each in tasks:
-            attempts[each.epoch, each.step, each.task, each.attempt].append(each.runner)
+            if each.fate is not Fate.SILENCED:
+                attempts[each.epoch, each.step, each.task, each.attempt].append(each.runner)
             runners[each.epoch].add(each.runner)
         for attempt, started in attempts.items():
             if len(started) > 1:

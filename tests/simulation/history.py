@@ -72,12 +72,14 @@ class Published:
 
 
 class Fate(StrEnum):
-    """What the world did to a task."""
+    """What the world did to a task. SILENCED: killed because its runner was silent; it may start
+    anew as the same attempt."""
 
     DONE = "done"
     FAILED = "failed"
     DIED = "died"
     KILLED = "killed"
+    SILENCED = "silenced"
     OPEN = "open"
 
 

@@ -3,8 +3,8 @@
 A task does what a real one does to the world: it reads its inputs, may publish an event, and
 writes its `artifacts.json` under its own epoch. It may fail, or die anywhere. The tasks of a
 runner that died go on for a moment, and what they do may still land; those of a runner that is
-stopped are killed by their template after the lease (docs/protocols.md §6.6), which says so when
-the runner goes on.
+stopped are killed by their template after the lease (docs/protocols.md §6.6), and start anew when
+it polls again: who polls has its lease still.
 """
 
 from __future__ import annotations
@@ -51,14 +51,21 @@ class TaskHistory:
     """A task process that began, at `stamp`. `runner` is the pid of its runner.
 
     `fate`: `done` (its artifacts stand), `failed` (of an error of the class `why`), `died`,
-    `killed`; `open` while it runs.
+    `killed`; `open` while it runs; `silenced`, however it ended, when it was killed because its
+    runner was silent.
     """
 
     stamp: int
     plan: TaskPlan
     runner: int
-    fate: str = "open"
+    ended: str = "open"
+    is_silenced: bool = False
     why: str = ""
+
+    @property
+    def fate(self) -> str:
+        """How it ended, in one word."""
+        return "silenced" if self.is_silenced else self.ended
 
 
 @dataclass(frozen=True)
@@ -87,6 +94,7 @@ class SimulatedExecutor:
         self._world, self._universe, self._runner = world, world.universe, runner
         self._running: dict[int, TaskHistory] = {}
         self._ends: list[TaskEnd] = []
+        self._silenced: list[TaskPlan] = []
         self._ticked_at = self._universe.time
         self._is_watched = False
 
@@ -108,6 +116,9 @@ class SimulatedExecutor:
     def poll(self, timeout: timedelta) -> Sequence[TaskEnd]:
         """A loaded machine oversleeps: a task that ends wakes it, and little else does."""
         self._tick()
+        silenced, self._silenced = self._silenced, []
+        for plan in silenced:
+            self.start(plan)
         if timeout:
             self._universe.wait(max(timeout, _OVERSLEPT), lambda: bool(self._ends))
         self._tick()
@@ -118,15 +129,17 @@ class SimulatedExecutor:
         unwanted = {
             pid: history
             for pid, history in self._running.items()
-            if (history.plan.run.request.run_id, history.plan.key.epoch) == (run_id, epoch)
+            if _execution(history.plan) == (run_id, epoch)
         }
         self._kill(unwanted, _HEARD_MS)
+        self._silenced = [each for each in self._silenced if _execution(each) != (run_id, epoch)]
         self._ends = [
             each for each in self._ends if (each.run_id, each.key.epoch) != (run_id, epoch)
         ]
 
     def close(self) -> None:
         self._kill(dict(self._running), _HEARD_MS)
+        self._silenced.clear()
         self._ends.clear()
 
     def orphan(self) -> None:
@@ -163,14 +176,15 @@ class SimulatedExecutor:
             self._is_watched = True
             self._universe.later(_LEASE - silent, self._mind_the_time)
             return
-        for pid, history in tuple(self._running.items()):
-            self._tell(history, Outcome.FAILED, (), "its runner was silent for 30 s")
-            self._kill({pid: history}, _HEARD_MS)
+        for history in self._running.values():
+            history.is_silenced = True
+            self._silenced.append(history.plan)
+        self._kill(dict(self._running), _HEARD_MS)
 
     def _ended(self, history: TaskHistory, process: Process, died_of: BaseException | None) -> None:
         is_wanted = self._running.pop(process.pid, None) is not None
         if died_of is not None:
-            history.fate = "died" if is_wanted else "killed"
+            history.ended = "died" if is_wanted else "killed"
             if not isinstance(died_of, Crashed):
                 self._world.oddities.append(f"{process.name} raised {died_of!r}")
             if is_wanted:
@@ -199,10 +213,10 @@ class SimulatedExecutor:
         try:
             next_steps = self._attempt(history.plan, process)
         except (EventflowError, UserCodeFailed) as error:
-            history.fate, history.why = "failed", type(error).__name__
+            history.ended, history.why = "failed", type(error).__name__
             self._report(history, process, Outcome.FAILED, (), str(error))
         else:
-            history.fate = "done"
+            history.ended = "done"
             self._report(history, process, Outcome.SUCCEEDED, next_steps, "")
 
     def _report(
@@ -264,6 +278,10 @@ class SimulatedExecutor:
         offsets = tuple(bus.publish([record]))
         bus.close()
         return offsets
+
+
+def _execution(plan: TaskPlan) -> tuple[str, int]:
+    return plan.run.request.run_id, plan.key.epoch
 
 
 def _event(name: str, plan: TaskPlan, process: Process) -> EventRecord:

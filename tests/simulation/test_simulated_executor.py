@@ -149,7 +149,18 @@ def test_the_template_kills_the_tasks_of_a_runner_that_is_stopped_for_the_lease(
     was_alive = rig.task.is_alive
     rig.pass_time(5 * SECOND)
     is_alive = rig.task.is_alive
-    rig.pass_time(10 * SECOND)
 
     assert (was_alive, is_alive) == (True, False)
-    assert [end.reason for end in rig.ends] == ["its runner was silent for 30 s"]
+    assert rig.ends == []
+
+
+def test_a_task_that_was_killed_for_the_silence_of_its_runner_starts_anew() -> None:
+    rig = Rig(frozenset({("task.is-long", 1)}))
+    rig.pass_time(timedelta(milliseconds=5))
+    rig.universe.stop(rig.task, 100 * SECOND)
+    rig.universe.stop(rig.runner, 40 * SECOND)
+
+    rig.pass_time(60 * SECOND)
+
+    assert [end.outcome for end in rig.ends] == [Outcome.SUCCEEDED]
+    assert [each.fate for each in rig.world.history] == ["silenced", "done"]
