@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help venv lock demo test bench check servers clean
+.PHONY: help venv lock demo test soak bench check servers clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1\t/' | expand -t 18
@@ -30,6 +30,12 @@ test: $(STAMP)  ## the tests, on real servers where they can be had
 	  $(MAKE) --no-print-directory servers; \
 	else echo "make servers: left out, needs java, mvn and go"; fi
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+SECONDS ?= 300
+soak: $(STAMP)  ## look for what breaks a guarantee, for SECONDS in each of two ways
+	$(BIN)/python -m tests.simulation --plants
+	$(BIN)/python -m tests.simulation --seconds $(SECONDS)
+	$(BIN)/python -m tests.chaos --seconds $(SECONDS)
 
 bench: $(STAMP)  ## how fast it is, beside what bounds it; minutes, with BENCH_ARGS=--all an hour
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
