@@ -249,7 +249,12 @@ def _told_settings(told: dict[str, Any]) -> Settings:
 
 
 def _told_store(url: str, world: World) -> Store:
-    return _folder_store(url) if url.startswith(_FOLDER) else make_store(world.settings)
+    """A folder is there or broken; a server may be away for a while, and is waited for."""
+    if url.startswith(_FOLDER):
+        return _folder_store(url)
+    from eventflow.store.patient import PatientStore
+
+    return PatientStore(make_store(world.settings))
 
 
 def _plain_bus(world: World) -> Bus:
