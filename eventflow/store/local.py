@@ -34,11 +34,13 @@ from eventflow.store.port import ObjectInfo
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from concurrent.futures import ThreadPoolExecutor
 
 __all__ = ["LocalStore"]
 
 _ABANDONED = timedelta(days=1)
 _MOST_KNOWN_FOLDERS = 10_000
+_WRITERS = 4
 _NO_HARD_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EXDEV}
 _REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}
 _NOT_THERE = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
@@ -54,6 +56,7 @@ class LocalStore:
         self._is_swept = False
         # Folders whose own names, up to the root, are known to be on disk.
         self._durable: set[Path] = set()
+        self._pool: tuple[int, ThreadPoolExecutor] | None = None
 
     @property
     def url(self) -> str:
@@ -75,12 +78,9 @@ class LocalStore:
         return self._put(key, data)
 
     def put_all(self, objects: Iterable[tuple[str, bytes]]) -> None:
-        folders: set[Path] = set()
-        for key, data in objects:
-            path = self._path(key)
-            with self._translated(key):
-                self._write(path, data)
-            folders.add(path.parent)
+        # Syncs that wait at the same time share a commit of the file system's journal: four of
+        # them together cost little more than one.
+        folders = dict.fromkeys(self._writers.map(self._put_unsynced, objects))
         with self._translated(""):
             for folder in folders:
                 self._sync(folder)
@@ -126,6 +126,25 @@ class LocalStore:
             # Also when another's: what this writer now knows of it has to survive a power cut.
             self._sync(path.parent)
         return is_mine
+
+    @property
+    def _writers(self) -> ThreadPoolExecutor:
+        """Threads of this process; those of a parent are not in a fork of it."""
+        pid = os.getpid()
+        if self._pool is None or self._pool[0] != pid:
+            # Imported by the first put of several: a task process does without.
+            from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - as said
+
+            self._pool = pid, ThreadPoolExecutor(_WRITERS, "eventflow-store")
+        return self._pool[1]
+
+    def _put_unsynced(self, one: tuple[str, bytes]) -> Path:
+        """The folder of the object, which is on disk once that is synced."""
+        key, data = one
+        path = self._path(key)
+        with self._translated(key):
+            self._write(path, data)
+        return path.parent
 
     def _write(self, path: Path, data: bytes | memoryview) -> bool:
         """Whether this call gave the name its content, which is on disk; the name may not be."""
