@@ -23,7 +23,7 @@ from tests.support.history import Entry, History
 
 HOMES = ("chaos/prod", "chaos/test.b")
 _SOURCES = {False: "chaos/prod", True: "chaos/*"}
-_DECIDING = ("/end.json", "/artifacts.json")
+_BLOBS = "/blobs/"
 _Start = tuple[str, str]
 
 
@@ -149,16 +149,17 @@ class Proof:
                     assert block(number) in values["block"]
 
     def check_nothing_overwritten(self) -> None:
-        """What decides has one version, of anything else each version is the same (a put is
-        idempotent there), and nothing was deleted, but for the probes of the start."""
+        """Every object has one version, but for values and code packages, whose names say their
+        content (each version is the same); and nothing was deleted, but for the probes of the
+        start."""
         kept = [each for each in self.versions() if not each.key.startswith("probes/")]
-        counts = Counter(each.key for each in kept if each.key.endswith(_DECIDING))
+        counts = Counter(each.key for each in kept if _BLOBS not in each.key)
         contents = Counter(key for key, _ in {(each.key, each.content) for each in kept})
         deleted = {each.key for each in kept if each.is_deletion}
         doubled = {key: count for key, count in counts.items() if count > 1}
         changed = {key: count for key, count in contents.items() if count > 1}
         assert not deleted, f"deleted: {deleted}"
-        assert not doubled, f"decided more than once: {doubled}"
+        assert not doubled, f"written more than once: {doubled}"
         assert not changed, f"overwritten with something else: {changed}"
         assert sum(key.endswith("/end.json") for key in counts) == len(self._requests)
 

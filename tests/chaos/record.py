@@ -35,9 +35,13 @@ class Version:
 def versions(client: Any, bucket: str, prefix: str) -> list[Version]:
     """All versions of all objects below a prefix, keys without it."""
     pages = client.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=prefix)
-    return [
-        Version(each["Key"].removeprefix(prefix), each.get("ETag", ""), kind == "DeleteMarkers")
+    # By their ids: versitygw lists the last version of a page again as the first of the next.
+    found = {
+        (each["Key"], each["VersionId"]): Version(
+            each["Key"].removeprefix(prefix), each.get("ETag", ""), kind == "DeleteMarkers"
+        )
         for page in pages
         for kind in ("Versions", "DeleteMarkers")
         for each in page.get(kind, ())
-    ]
+    }
+    return [*found.values()]
