@@ -9,7 +9,7 @@ import sys
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from eventflow.context import Makers, World
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from eventflow.services.runner import Runner
     from eventflow.services.trigger import TriggerService
     from eventflow.settings import Settings
-    from eventflow.store.local import LocalStore
     from eventflow.store.port import Store
 
 __all__ = [
@@ -67,7 +66,6 @@ def connect(settings: Settings | None = None, *, is_prepared: bool = False) -> W
             store=lambda world: make_store(world.settings),
             codec=_codec,
             decoder=_decoder,
-            rely_on=_rely_on,
         ),
     )
 
@@ -226,7 +224,6 @@ def connect_task(told: str) -> World:
             store=lambda world: _told_store(content["store"], world),
             codec=_codec,
             decoder=_decoder,
-            rely_on=_rely_on,
         ),
     )
 
@@ -269,12 +266,6 @@ def _prepared_bus(world: World) -> Bus:
     bus.ensure(world.topics.specs(), create=world.settings.create_topics)
     publish_schemas(bus, world.codec, world.topics)
     return bus
-
-
-def _rely_on(world: World, prefix: str) -> None:
-    """Only a folder has a way to its objects that is made durable step by step."""
-    if world.store.url.startswith(_FOLDER):
-        cast("LocalStore", world.store).rely_on(prefix)
 
 
 def _codec(world: World) -> Codec:

@@ -34,7 +34,6 @@ class Makers:
     store: Callable[[World], Store]
     codec: Callable[[World], Codec]
     decoder: Callable[[World], SchemaLookup]
-    rely_on: Callable[[World, str], None]
 
 
 @dataclass(frozen=True)
@@ -74,11 +73,6 @@ class World:
     def decoder(self) -> SchemaLookup:
         """Reads records of every writer, also of one that is newer than this program."""
         return self.makers.decoder(self)
-
-    def rely_on(self, prefix: str) -> None:
-        """Take it that a put below `prefix` of the store has returned, in whatever process: what
-        the store would do for the way there is done."""
-        self.makers.rely_on(self, prefix)
 
     def close(self) -> None:
         """Close what was opened."""

@@ -42,7 +42,7 @@ class Attempt:
     def __init__(self, task: TaskPlan, world: World, folder: Path) -> None:
         self._task, self._world, self._folder = task, world, folder
         self._store, self._place = world.store, place_of(task.run.request)
-        world.rely_on(self._place.root)  # run.json is put before the first task starts
+        self._store.rely_on(self._place.root)  # run.json is put before the first task starts
 
     def run(self, loaded: Loaded) -> Report:
         """Run the step. Never raises for what user code does: that is in the report and stderr."""

@@ -110,9 +110,8 @@ class LocalStore:
                     self._check_root()
 
     def rely_on(self, prefix: str) -> None:
-        """Take it that a put below `prefix` has returned, in whatever process: the folders that
-        lead there are on disk, and are not synced again. Nothing is looked at."""
-        folder = self._root / prefix
+        # The folders that lead there are on disk, and are not synced again.
+        folder = self._root / check_prefix(prefix)
         while folder != self._root and folder not in self._durable:
             self._durable.add(folder)
             folder = folder.parent

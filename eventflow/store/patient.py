@@ -54,6 +54,9 @@ class PatientStore:
         everything = tuple(objects)
         self._insist(lambda: self._store.put_all(everything))
 
+    def rely_on(self, prefix: str) -> None:
+        self._store.rely_on(prefix)
+
     def info(self, key: str) -> ObjectInfo | None:
         return self._insist(lambda: self._store.info(key))
 

@@ -67,6 +67,10 @@ class Store(Protocol):
         On return all keys exist. For content that does not depend on who writes it.
         """
 
+    def rely_on(self, prefix: str) -> None:
+        """Take it that a put below `prefix` has returned, in whatever process: what the store
+        would do for the way there is done. Only a hint; nothing is looked at."""
+
     def info(self, key: str) -> ObjectInfo | None:
         """What is known of an object without reading it; None when there is none."""
 

@@ -178,6 +178,9 @@ class S3Store:
     def put_all(self, objects: Iterable[tuple[str, bytes]]) -> None:
         _in_parallel(self._live.pool, self._puts(objects))
 
+    def rely_on(self, prefix: str) -> None:
+        """Nothing: there are no folders on the way to an object."""
+
     def info(self, key: str) -> ObjectInfo | None:
         name, client = self._name(key), self._live.client
         try:

@@ -32,6 +32,9 @@ class _Around:
     def put_all(self, objects: Iterable[tuple[str, bytes]]) -> None:
         self.inner.put_all(objects)
 
+    def rely_on(self, prefix: str) -> None:
+        self.inner.rely_on(prefix)
+
     def info(self, key: str) -> ObjectInfo | None:
         return self.inner.info(key)
 

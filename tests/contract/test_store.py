@@ -157,6 +157,15 @@ def test_put_all_of_nothing_does_nothing(store: Store) -> None:
     assert list(store.list("")) == []
 
 
+def test_a_store_that_was_told_what_to_rely_on_keeps_its_promises(store: Store) -> None:
+    store.rely_on("runs/one/")
+
+    is_mine = store.put_if_absent("runs/one/run.json", b"1")
+
+    assert is_mine
+    assert [each.key for each in store.list("")] == ["runs/one/run.json"]
+
+
 def test_an_absent_object_is_missing(store: Store) -> None:
     store.put("folder/object", b"")
 

@@ -211,7 +211,6 @@ class Installation:
             store=lambda _: self._store(),
             codec=lambda _: self.codec,
             decoder=lambda world: SchemaLookup(world.bus, world.codec, world.topics),
-            rely_on=lambda _, __: None,  # its store has no folders
         )
         return World(self.topics, self.effects(process), allow_pickle=True, makers=makers)
 

@@ -115,6 +115,9 @@ class SimulatedStore:
         for key, data in objects:
             self.put_if_absent(key, data)
 
+    def rely_on(self, prefix: str) -> None:
+        """Nothing: there are no folders on the way to an object."""
+
     def info(self, key: str) -> ObjectInfo | None:
         check_key(key)
         self._ask("info", key)

@@ -76,6 +76,9 @@ class CanBeCut:
     def put_all(self, objects: Iterable[tuple[str, bytes]]) -> None:
         self._store.put_all(objects)
 
+    def rely_on(self, prefix: str) -> None:
+        self._store.rely_on(prefix)
+
     def info(self, key: str) -> ObjectInfo | None:
         return self._store.info(key)
 
