@@ -70,7 +70,7 @@ def test_a_record_that_cannot_be_read_hides_no_mark(world: World, tmp_path: Path
     assert len(deployed.marks) == 2
 
 
-@pytest.mark.parametrize("length", [pytest.param(128, id="flow"), pytest.param(105, id="lineage")])
+@pytest.mark.parametrize("length", [pytest.param(128, id="flow"), pytest.param(110, id="lineage")])
 def test_names_that_no_run_could_be_stored_under_are_refused_before_anything_is_written(
     world: World, tmp_path: Path, length: int
 ) -> None:

@@ -164,6 +164,15 @@ class Admin:
         )
         return {(each.topic, each.partition): future for each, future in asked.items()}
 
+    def close(self) -> None:
+        """Let the client go, here and now.
+
+        What still refers to this object (the traceback of an error) may be collected in any
+        thread, also in the one in which the client answers: *seen*, librdkafka ends the process
+        when a client is destroyed by its own thread.
+        """
+        del self._client
+
     def renew(self) -> None:
         """Ask through a new client from now on."""
         self._client, self._diagnosis = self._clients.admin()

@@ -73,6 +73,7 @@ class _Connection:
         if self.publisher is not None:
             self.publisher.close()
         self.pool.shutdown()
+        self.admin.close()
 
 
 class KafkaBus:

@@ -74,6 +74,11 @@ class Diagnosis:
         if error.code() != KafkaError._ALL_BROKERS_DOWN:
             self._complaint, self._fresh = error, Deadline(_MEMORY)
 
+    @property
+    def has_heard(self) -> bool:
+        """Whether the client has complained at all."""
+        return self._complaint is not None
+
     def log(self, level: int, message: str, *arguments: object) -> None:
         """The log of librdkafka, whose `logger` this object is."""
         _log.debug("kafka.client_log", level=level, detail=message % arguments)

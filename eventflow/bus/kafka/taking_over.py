@@ -26,6 +26,9 @@ _NOT_YET = frozenset(
 )
 _FIRST_PATIENCE = timedelta(milliseconds=50)
 _BETWEEN_TRIES = 0.002
+_NO_TIME = timedelta()
+_LISTENING = timedelta(milliseconds=500)
+_LISTENING_STEP = timedelta(milliseconds=50)
 _LEAST_SECONDS = 0.01
 _ANY_TOPIC = "__consumer_offsets"  # there in every cluster
 
@@ -73,8 +76,13 @@ def _connect(producer: Producer, deadline: Deadline) -> None:
 def _told(
     transactional_id: str, producer: Producer, diagnosis: Diagnosis, error: KafkaException
 ) -> EventflowError:
-    with suppress(KafkaException):  # a fatal one: `error` tells it already
-        producer.poll(0)  # hear the complaints
+    # Of a silence, the complaint that says why (a refused login) may come a moment later.
+    deadline = Deadline(_LISTENING if error.args[0].code() in _NOT_YET else _NO_TIME)
+    while True:
+        with suppress(KafkaException):  # a fatal one: `error` tells it already
+            producer.poll(deadline.sooner(_LISTENING_STEP).remaining)
+        if diagnosis.has_heard or deadline.is_over:
+            break
     doing = f"taking over the transactional id {transactional_id}"
     return diagnosis.explain(doing, error.args[0])
 
