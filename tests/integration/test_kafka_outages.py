@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import time
 from contextlib import closing
@@ -90,6 +91,25 @@ def test_without_a_broker_every_call_ends_within_the_patience_and_names_the_addr
     assert "Connection refused" in str(refused.value)
     assert "EVENTFLOW_KAFKA__BOOTSTRAP_SERVERS" in str(refused.value)
     assert time.monotonic() - started_at < 5
+
+
+def test_a_closed_bus_has_let_its_client_go_although_its_errors_are_kept() -> None:
+    before = _admin_clients()
+
+    with (
+        closing(_connect(f"127.0.0.1:{free_port()}", timedelta(seconds=1))) as bus,
+        pytest.raises(BusUnreachable) as kept,
+    ):
+        bus.topic("any")
+
+    assert kept.value.__traceback__ is not None
+    assert _admin_clients() == before
+
+
+def _admin_clients() -> list[int]:
+    """Those that are left when nothing but garbage is gone."""
+    gc.collect()
+    return sorted(id(each) for each in gc.get_objects() if isinstance(each, AdminClient))
 
 
 # ── a broker that hangs, or dies, and comes back ─────────────────────────────
