@@ -5,15 +5,11 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from dataclasses import dataclass
-from functools import cache, cached_property
-from io import BytesIO
-from pathlib import Path
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from fastavro import parse_schema, schemaless_reader
-from fastavro.schema import fingerprint, to_parsing_canonical_form
-
 from tests.simulation.history import SENT_AGAIN
+from tests.support.plain_records import decoded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,9 +17,6 @@ if TYPE_CHECKING:
     from tests.simulation.history import History, LoggedRecord, WrittenObject
 
 __all__ = ["Entry", "Evidence", "Flow", "Place", "Run", "place_of"]
-
-_SCHEMAS = Path(__file__).parents[2] / "schemas"
-_HEADER_BYTES = 10
 
 Flow = tuple[str, str]
 """(namespace, flow): what names a deployment, whatever its version."""
@@ -144,22 +137,3 @@ def place_of(origin: Mapping[str, Any]) -> Place:
 def run_of(request: Mapping[str, Any]) -> Run:
     """The run of a request, or of a completion."""
     return Run(request["namespace"], request["flow"], request["run_id"])
-
-
-def decoded(value: bytes | None) -> tuple[str, dict[str, Any]]:
-    """(name of the schema, fields); nothing of a tombstone, or of what is no record of ours."""
-    schema = _schemas().get((value or b"")[2:_HEADER_BYTES])
-    if value is None or schema is None:
-        return "", {}
-    said: Any = schemaless_reader(BytesIO(value[_HEADER_BYTES:]), schema, None)
-    return str(schema["name"]).rsplit(".", maxsplit=1)[-1], said
-
-
-@cache
-def _schemas() -> Mapping[bytes, Any]:
-    found = {}
-    for file in sorted(_SCHEMAS.glob("*.avsc")):
-        raw = json.loads(file.read_text())
-        crc = fingerprint(to_parsing_canonical_form(raw), "CRC-64-AVRO")
-        found[bytes.fromhex(crc)] = parse_schema(raw, named_schemas={})
-    return found

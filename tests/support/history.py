@@ -18,11 +18,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from confluent_kafka import Consumer, TopicPartition
-from fastavro import parse_schema, reader, schemaless_reader
-from fastavro.schema import fingerprint, to_parsing_canonical_form
+from fastavro import reader
 
-_SCHEMAS = Path(__file__).parents[2] / "schemas"
-_HEADER_BYTES = 10
+from tests.support.plain_records import decoded
+
 _OFFSET_BITS = 40
 
 
@@ -232,25 +231,8 @@ def _place(origin: Mapping[str, Any]) -> str:
 
 
 def _entry(partition: int, offset: int, key: bytes | None, value: bytes | None) -> Entry:
-    kind, said = _decoded(value)
+    kind, said = decoded(value)
     return Entry(partition, offset, (key or b"").decode(errors="replace"), kind, said)
-
-
-def _decoded(value: bytes | None) -> tuple[str, dict[str, Any]]:
-    schema = _schemas().get((value or b"")[2:_HEADER_BYTES])
-    if value is None or schema is None:
-        return "", {}
-    said: Any = schemaless_reader(BytesIO(value[_HEADER_BYTES:]), schema, None)
-    return str(schema["name"]).rsplit(".", maxsplit=1)[-1], said
-
-
-def _schemas(known: dict[bytes, Any] = {}) -> dict[bytes, Any]:  # noqa: B006 - read once
-    if not known:
-        for file in _SCHEMAS.glob("*.avsc"):
-            raw = json.loads(file.read_text())
-            crc = fingerprint(to_parsing_canonical_form(raw), "CRC-64-AVRO")
-            known[bytes.fromhex(crc)] = parse_schema(raw, named_schemas={})
-    return known
 
 
 def _bytes(value: bytes | str | None) -> bytes | None:
