@@ -41,6 +41,7 @@ __all__ = ["LocalStore"]
 _ABANDONED = timedelta(days=1)
 _MOST_KNOWN_FOLDERS = 10_000
 _WRITERS = 4
+_FEW = 2
 _NO_HARD_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EXDEV}
 _REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}
 _NOT_THERE = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
@@ -78,9 +79,11 @@ class LocalStore:
         return self._put(key, data)
 
     def put_all(self, objects: Iterable[tuple[str, bytes]]) -> None:
+        everything = tuple(objects)
         # Syncs that wait at the same time share a commit of the file system's journal: four of
-        # them together cost little more than one.
-        folders = dict.fromkeys(self._writers.map(self._put_unsynced, objects))
+        # them together cost little more than one. For a few, as a task's output, threads cost more.
+        put = map if len(everything) <= _FEW else self._writers.map
+        folders = dict.fromkeys(put(self._put_unsynced, everything))
         with self._translated(""):
             for folder in folders:
                 self._sync(folder)
@@ -131,7 +134,7 @@ class LocalStore:
         """Threads of this process; those of a parent are not in a fork of it."""
         pid = os.getpid()
         if self._pool is None or self._pool[0] != pid:
-            # Imported by the first put of several: a task process does without.
+            # Imported by the first put of more than a few: a task process does without.
             from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - as said
 
             self._pool = pid, ThreadPoolExecutor(_WRITERS, "eventflow-store")
