@@ -121,7 +121,7 @@ def show(target: _Target, as_json: bool) -> None:
     """Print the steps."""
     graph = graph_of(target.flow_class)
     if as_json:
-        from eventflow.store.runs import graph_to_json
+        from eventflow.store.graphs import graph_to_json
 
         print_values(graph_to_json(graph), as_json=True)
         return

@@ -18,6 +18,7 @@ from eventflow.model.completion import Outcome
 from eventflow.model.event import EventRecord, Publisher
 from eventflow.model.graph import FlowGraph
 from eventflow.model.offset import Offset
+from eventflow.model.policy import StepPolicy
 from eventflow.model.run import Cause, RunRequest
 from eventflow.model.trigger import Source, Trigger
 
@@ -30,7 +31,8 @@ Convert: TypeAlias = Callable[[Any], Any]
 
 # What the annotations of the model name, but only import for type checkers.
 _HINTED = (
-    *(Cause, EventRecord, FlowGraph, Offset, Outcome, Publisher, RunRequest, Source, Trigger),
+    *(Cause, EventRecord, FlowGraph, Offset, Outcome, Publisher, RunRequest, Source, StepPolicy),
+    Trigger,
     datetime,
 )
 _NAMES: dict[str, Any] = {each.__name__: each for each in _HINTED}

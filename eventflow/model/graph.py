@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-__all__ = ["FlowGraph", "StepKind", "StepNode"]
+from eventflow.model.policy import NO_POLICY
+
+if TYPE_CHECKING:
+    from eventflow.model.policy import StepPolicy
+
+__all__ = ["END", "START", "FlowGraph", "StepKind", "StepNode"]
 
 START = "start"
 END = "end"
 
 
 class StepKind(StrEnum):
-    """What follows a step. `foreach`, `parallel` and `switch` are carried, not yet executed."""
+    """What follows a step: one step, several side by side, one task an item of an artifact, a
+    gang of tasks, one of several by the value of an artifact, or nothing."""
 
     LINEAR = "linear"
     SPLIT = "split"
@@ -24,7 +31,12 @@ class StepKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StepNode:
-    """One step. `next_steps` in the order written; `is_join` when it takes `inputs`."""
+    """One step. `next_steps` in the order written; `is_join` when it takes `inputs`.
+
+    `foreach` is the artifact whose items the next step runs over. `condition` is the artifact
+    whose value chooses among `next_steps`; `cases` are these values, as JSON text. Of a PARALLEL
+    step the number of tasks is said when it runs. `policy` is None without decorators.
+    """
 
     name: str
     kind: StepKind
@@ -34,16 +46,28 @@ class StepNode:
     doc: str = ""
     foreach: str | None = None
     condition: str | None = None
+    cases: tuple[str, ...] = ()
+    policy: StepPolicy | None = None
+
+    @property
+    def how(self) -> StepPolicy:
+        """Its policy, that of a step without decorators where it has none."""
+        return self.policy or NO_POLICY
 
 
 @dataclass(frozen=True, slots=True)
 class FlowGraph:
-    """The steps of a flow in the order of the file; `file` is relative to the code package."""
+    """The steps of a flow in the order of the file; `file` is relative to the code package.
+
+    `start` and `end` are the steps that it begins and ends with; they may be one.
+    """
 
     flow: str
     file: str
     doc: str
     steps: tuple[StepNode, ...]
+    start: str = START
+    end: str = END
 
     def step(self, name: str) -> StepNode:
         """The step of that name.

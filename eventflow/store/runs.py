@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from eventflow.errors import CorruptObject
 from eventflow.model.completion import Outcome
-from eventflow.model.graph import FlowGraph, StepKind, StepNode
 from eventflow.model.offset import Offset
 from eventflow.model.run import Cause, RunRequest
 from eventflow.model.task import RunEnd, TaskKey
 from eventflow.model.trigger import Source
 from eventflow.store.deciding import decide, read_json
+from eventflow.store.graphs import graph_from_json, graph_to_json
 from eventflow.store.layout import (
     RunPlace,
     flow_key,
@@ -31,13 +31,13 @@ from eventflow.store.layout import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from eventflow.model.graph import FlowGraph
     from eventflow.store.port import Store
 
 __all__ = [
     "EndFile",
     "RunFile",
     "finished_tasks",
-    "graph_to_json",
     "mark_successful",
     "place_of",
     "read_end",
@@ -244,31 +244,4 @@ def run_from_json(content: dict[str, Any]) -> RunFile:
         hops=content["hops"],
         requested_at=datetime.fromisoformat(content["requested_at"]),
     )
-    return RunFile(request, _graph_from_json(content["graph"]), content["code_digest"])
-
-
-def graph_to_json(graph: FlowGraph) -> dict[str, Any]:
-    steps = [
-        {
-            "name": node.name,
-            "kind": node.kind.value,
-            "next_steps": node.next_steps,
-            "is_join": node.is_join,
-            "line": node.line,
-            "doc": node.doc,
-            "foreach": node.foreach,
-            "condition": node.condition,
-        }
-        for node in graph.steps
-    ]
-    return {"flow": graph.flow, "file": graph.file, "doc": graph.doc, "steps": steps}
-
-
-def _graph_from_json(content: dict[str, Any]) -> FlowGraph:
-    steps = tuple(
-        StepNode(
-            **{**node, "kind": StepKind(node["kind"]), "next_steps": tuple(node["next_steps"])}
-        )
-        for node in content["steps"]
-    )
-    return FlowGraph(content["flow"], content["file"], content["doc"], steps)
+    return RunFile(request, graph_from_json(content["graph"]), content["code_digest"])

@@ -18,6 +18,7 @@ from eventflow.model import (
     forward,
     graph,
     offset,
+    policy,
     run,
     state,
     trigger,
@@ -94,7 +95,18 @@ EXAMPLES: tuple[AnyRecord, ...] = (
 
 _NAMES = {
     name: each
-    for module in (completion, deployment, event, forward, graph, offset, run, state, trigger)
+    for module in (
+        completion,
+        deployment,
+        event,
+        forward,
+        graph,
+        offset,
+        policy,
+        run,
+        state,
+        trigger,
+    )
     for name, each in vars(module).items()
     if isinstance(each, type)
 } | {"datetime": datetime}
@@ -104,6 +116,7 @@ _SCALARS: dict[Any, st.SearchStrategy[Any]] = {
     int: st.integers(-(2**31), 2**31 - 1),
     str: st.text(st.characters(exclude_categories=["Cs"]), max_size=12),
     bytes: st.binary(max_size=12),
+    float: st.floats(allow_nan=False),
     datetime: st.datetimes(timezones=st.just(UTC)),
 }
 
