@@ -72,6 +72,13 @@ class LocalStore:
                 self._check_root()
                 raise ObjectMissing(f"{self.url}/{key} does not exist.") from error
 
+    def get_all(self, keys: Iterable[str]) -> Iterator[tuple[str, bytes | None]]:
+        for key in keys:
+            try:
+                yield key, self.get(key)
+            except ObjectMissing:
+                yield key, None
+
     def put(self, key: str, data: bytes | memoryview) -> None:
         self._put(key, data)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import deque
 from typing import TYPE_CHECKING, TypeVar
 
 from eventflow.errors import StoreUnreachable
@@ -42,6 +43,24 @@ class PatientStore:
 
     def get(self, key: str) -> bytes:
         return self._insist(lambda: self._store.get(key))
+
+    def get_all(self, keys: Iterable[str]) -> Iterator[tuple[str, bytes | None]]:
+        left = deque(keys)
+        reading: Iterator[tuple[str, bytes | None]] | None = None
+
+        def take() -> tuple[str, bytes | None]:
+            nonlocal reading
+            # After a failure anew, with what was not taken yet.
+            now = reading if reading is not None else self._store.get_all(tuple(left))
+            reading = None
+            found = next(now)
+            reading = now
+            return found
+
+        while left:
+            found = self._insist(take)
+            left.popleft()
+            yield found
 
     def put(self, key: str, data: bytes | memoryview) -> None:
         self._insist(lambda: self._store.put(key, data))

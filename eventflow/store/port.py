@@ -47,6 +47,13 @@ class Store(Protocol):
             ObjectMissing: there is none.
         """
 
+    def get_all(self, keys: Iterable[str]) -> Iterator[tuple[str, bytes | None]]:
+        """The objects of these keys, in the order of the keys; None for one that is missing.
+
+        Read as they are taken, and a bounded number ahead where that helps: it may be given up
+        at any time. An object that is put meanwhile may be seen or not.
+        """
+
     def put(self, key: str, data: bytes | memoryview) -> None:
         """Write an object whose name says its content; a repeat is harmless.
 

@@ -149,12 +149,13 @@ class S3Store:
     def get(self, key: str) -> bytes:
         name = self._name(key)
         first, size = self._call(key, partial(self._get_unless_large, name))
-        if first is not None:
-            return first
-        starts = range(0, size, _PART_BYTES)
-        ranges = (f"bytes={start}-{min(start + _PART_BYTES, size) - 1}" for start in starts)
-        calls = (partial(self._call, key, partial(self._get_range, name, it)) for it in ranges)
-        return b"".join(_in_parallel(self._live.pool, calls))
+        return first if first is not None else self._get_large(key, size)
+
+    def get_all(self, keys: Iterable[str]) -> Iterator[tuple[str, bytes | None]]:
+        calls = (partial(self._get_first, key) for key in keys)
+        for key, data, size in _in_order(self._live.pool, calls):
+            # A large one takes all threads for itself, from this one.
+            yield key, self._get_large(key, size) if data is None and size else data
 
     def put(self, key: str, data: bytes | memoryview) -> None:
         if len(data) >= _LARGE_BYTES:
@@ -234,6 +235,19 @@ class S3Store:
                 raise ClientError({"Error": error}, "DeleteObjects")
 
     # ── several requests ─────────────────────────────────────────────────────
+
+    def _get_first(self, key: str) -> tuple[str, bytes | None, int]:
+        """The object, or the size of a large one, or nothing."""
+        try:
+            return key, *self._call(key, partial(self._get_unless_large, self._name(key)))
+        except ObjectMissing:
+            return key, None, 0
+
+    def _get_large(self, key: str, size: int) -> bytes:
+        name, starts = self._name(key), range(0, size, _PART_BYTES)
+        ranges = (f"bytes={start}-{min(start + _PART_BYTES, size) - 1}" for start in starts)
+        calls = (partial(self._call, key, partial(self._get_range, name, it)) for it in ranges)
+        return b"".join(_in_order(self._live.pool, calls))
 
     def _puts(self, objects: Iterable[tuple[str, bytes]]) -> Iterator[Callable[[], bool]]:
         for key, data in objects:
@@ -453,19 +467,22 @@ def _in_upload(
 
 
 def _in_parallel(pool: ThreadPoolExecutor, calls: Iterable[Callable[[], T]]) -> list[T]:
-    """The results in order; few calls are made ahead. After an error none is running any more."""
-    results: list[T] = []
+    """The results in order."""
+    return [*_in_order(pool, calls)]
+
+
+def _in_order(pool: ThreadPoolExecutor, calls: Iterable[Callable[[], T]]) -> Iterator[T]:
+    """The results in order; few calls are made ahead. None runs any more when it ends, by an
+    error too, or when it is given up."""
     pending: deque[Future[T]] = deque()
     try:
         for call in calls:
             if len(pending) >= _THREADS:
-                results.append(pending.popleft().result())
+                yield pending.popleft().result()
             pending.append(pool.submit(call))
         while pending:
-            results.append(pending.popleft().result())
-    except BaseException:
+            yield pending.popleft().result()
+    finally:
         for future in pending:
             future.cancel()
         wait(pending)
-        raise
-    return results

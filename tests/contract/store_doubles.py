@@ -23,6 +23,9 @@ class _Around:
     def get(self, key: str) -> bytes:
         return self.inner.get(key)
 
+    def get_all(self, keys: Iterable[str]) -> Iterator[tuple[str, bytes | None]]:
+        return self.inner.get_all(keys)
+
     def put(self, key: str, data: bytes | memoryview) -> None:
         self.inner.put(key, data)
 
@@ -86,3 +89,8 @@ class NotesReads(_Around):
     def get(self, key: str) -> bytes:
         self.reads.append(key)
         return self.inner.get(key)
+
+    def get_all(self, keys: Iterable[str]) -> Iterator[tuple[str, bytes | None]]:
+        for key, data in self.inner.get_all(keys):
+            self.reads.append(key)
+            yield key, data

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from threading import Barrier, Event
@@ -166,6 +167,51 @@ def test_a_store_that_was_told_what_to_rely_on_keeps_its_promises(store: Store) 
     assert [each.key for each in store.list("")] == ["runs/one/run.json"]
 
 
+def test_several_objects_are_read_in_the_order_of_their_keys(store: Store) -> None:
+    store.put_all((f"all/{number}", b"%d" % number) for number in range(60))
+    keys = [f"all/{number}" for number in (*range(59, -1, -2), 7, 7)]
+
+    read = list(store.get_all(iter(keys)))
+
+    assert read == [(key, key.removeprefix("all/").encode()) for key in keys]
+
+
+def test_of_several_objects_the_missing_are_none(store: Store) -> None:
+    store.put("a", b"")
+    store.put("folder/c", b"3")
+
+    read = list(store.get_all(["a", "b", "folder", "folder/c"]))
+
+    assert read == [("a", b""), ("b", None), ("folder", None), ("folder/c", b"3")]
+    assert list(store.get_all([])) == []
+
+
+def test_large_objects_are_read_among_small_ones(store: Store) -> None:
+    store.put_all([("1", b"small"), ("2", b"2" * LARGE), ("3", b"3" * LARGE), ("4", b"small")])
+
+    read = dict(store.get_all(["1", "2", "3", "4"]))
+
+    assert read == {"1": b"small", "2": b"2" * LARGE, "3": b"3" * LARGE, "4": b"small"}
+
+
+def test_reading_several_objects_is_given_up_without_reading_the_rest(store: Store) -> None:
+    store.put_all((f"all/{number}", b"%d" % number) for number in range(100))
+    taken: list[str] = []
+
+    def keys() -> Iterator[str]:
+        for number in range(100):
+            taken.append(f"all/{number}")
+            yield taken[-1]
+
+    reading = store.get_all(keys())
+    first = next(reading)
+    del reading
+
+    assert first == ("all/0", b"0")
+    assert len(taken) < 50
+    assert store.get("all/99") == b"99"
+
+
 def test_an_absent_object_is_missing(store: Store) -> None:
     store.put("folder/object", b"")
 
@@ -225,6 +271,8 @@ def test_a_key_that_leads_elsewhere_is_refused_by_every_call(store: Store, key: 
     with pytest.raises(InvalidName):
         store.get(key)
     with pytest.raises(InvalidName):
+        list(store.get_all([key]))
+    with pytest.raises(InvalidName):
         store.put(key, b"")
     with pytest.raises(InvalidName):
         store.put_if_absent(key, b"")
@@ -247,6 +295,8 @@ def test_without_its_bucket_every_call_says_so(place: StorePlace) -> None:
 
     with pytest.raises(BucketMissing):
         store.get("a")
+    with pytest.raises(BucketMissing):
+        list(store.get_all(["a"]))
     with pytest.raises(BucketMissing):
         store.put("a", b"")
     with pytest.raises(BucketMissing):

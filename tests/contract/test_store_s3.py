@@ -44,6 +44,8 @@ def assert_every_call_is_forbidden(store: Store) -> None:
     with pytest.raises(StoreForbidden, match="AWS_ACCESS_KEY_ID"):
         store.get("a")
     with pytest.raises(StoreForbidden, match="AWS_ACCESS_KEY_ID"):
+        list(store.get_all(["a", "b"]))
+    with pytest.raises(StoreForbidden, match="AWS_ACCESS_KEY_ID"):
         store.put("a", b"")
     with pytest.raises(StoreForbidden, match="AWS_ACCESS_KEY_ID"):
         store.put("a", b"large" * 4 * 2**20)

@@ -93,6 +93,13 @@ class SimulatedStore:
             raise ObjectMissing(f"{self.url}/{key} does not exist.")
         return found.data
 
+    def get_all(self, keys: Iterable[str]) -> Iterator[tuple[str, bytes | None]]:
+        for key in keys:
+            try:
+                yield key, self.get(key)
+            except ObjectMissing:
+                yield key, None
+
     def put(self, key: str, data: bytes | memoryview) -> None:
         check_key(key)
         self._ask("put", key)

@@ -67,6 +67,10 @@ class CanBeCut:
     def get(self, key: str) -> bytes:
         return self._store.get(key)
 
+    def get_all(self, keys: Iterable[str]) -> Iterator[tuple[str, bytes | None]]:
+        for key in keys:
+            yield from self._store.get_all([key])
+
     def put(self, key: str, data: bytes | memoryview) -> None:
         self._store.put(key, data)
 

@@ -43,6 +43,20 @@ def test_several_objects_are_all_put_after_an_outage(tmp_path: Path) -> None:
     assert [each.key for each in outage.store.list("")] == ["a", "b"]
 
 
+def test_reading_several_objects_goes_on_after_an_outage(tmp_path: Path) -> None:
+    outage = Outage(tmp_path)
+    outage.inner.put_all((name, name.encode()) for name in ("a", "b", "c"))
+    outage.cut.is_cut = False
+
+    reading = outage.store.get_all(iter(["a", "b", "x", "c"]))
+    first = next(reading)
+    outage.cut.is_cut = True
+    rest = list(reading)
+
+    assert outage.left == 0
+    assert [first, *rest] == [("a", b"a"), ("b", b"b"), ("x", None), ("c", b"c")]
+
+
 def test_an_object_that_is_missing_is_no_outage(tmp_path: Path) -> None:
     outage = Outage(tmp_path)
 
