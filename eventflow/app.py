@@ -138,6 +138,7 @@ def trigger_service(world: World, registry: CollectorRegistry) -> TriggerService
 def runner(world: World, registry: CollectorRegistry) -> Runner:
     """A runner with the local executor."""
     from eventflow.bus.deployment_log import DeploymentLog
+    from eventflow.execution.driver import RunLimits
     from eventflow.metrics import RunnerMetrics
     from eventflow.services.presence import Host, Presence
     from eventflow.services.runner import Runner, RunnerParts
@@ -155,6 +156,7 @@ def runner(world: World, registry: CollectorRegistry) -> Runner:
         effects=world.effects,
         metrics=metrics,
         on_task_state=task_states.add,
+        limits=RunLimits(settings.max_workers, settings.max_num_splits),
     )
     return Runner(
         RunnerParts(

@@ -7,8 +7,9 @@
     │   ├── InvalidPayload         │   └── EventTooLarge
     │   ├── ArtifactNotStorable    ├── ArtifactMissing
     │   ├── ArtifactNotReadable    ├── ArtifactReadOnly
-    │   └── NotFound
-    │       └── Ambiguous
+    │   ├── InvalidMerge           └── NotFound
+    │   │   ├── MissingInMergeArtifacts    └── Ambiguous
+    │   │   └── UnhandledInMergeArtifacts
     ├── OperatorError              whoever runs eventflow acts
     │   ├── InvalidSettings        ├── TopicMismatch
     │   ├── BusUnreachable         ├── BusForbidden
@@ -53,11 +54,13 @@ __all__ = [
     "Fenced",
     "FlowProblem",
     "InvalidFlow",
+    "InvalidMerge",
     "InvalidName",
     "InvalidParameter",
     "InvalidPayload",
     "InvalidSettings",
     "InvalidTrigger",
+    "MissingInMergeArtifacts",
     "NotFound",
     "ObjectMissing",
     "OperatorError",
@@ -68,6 +71,7 @@ __all__ = [
     "StoreUnsuitable",
     "TopicMismatch",
     "UndecodableRecord",
+    "UnhandledInMergeArtifacts",
     "UnknownSchema",
 ]
 
@@ -138,6 +142,32 @@ class ArtifactReadOnly(AuthorError, AttributeError):
 
 class ArtifactMissing(AuthorError, AttributeError):
     """A task has no artifact of that name. It is an AttributeError, so that `hasattr` works."""
+
+
+class InvalidMerge(AuthorError):
+    """A step merges artifacts that it cannot merge."""
+
+
+class UnhandledInMergeArtifacts(InvalidMerge):
+    """The inputs of a join differ in artifacts; `artifact_names` has their names."""
+
+    def __init__(self, artifact_names: Sequence[str]) -> None:
+        self.artifact_names = list(artifact_names)
+        super().__init__(
+            f"The inputs have different values of {', '.join(artifact_names)}: set each on self"
+            " before merge_artifacts, or leave it out with exclude=."
+        )
+
+
+class MissingInMergeArtifacts(InvalidMerge):
+    """No input of a join has artifacts that are to be merged; `artifact_names` has their names."""
+
+    def __init__(self, artifact_names: Sequence[str]) -> None:
+        self.artifact_names = list(artifact_names)
+        super().__init__(
+            f"No input has {', '.join(artifact_names)}: take it out of include=, or set it in a"
+            " step before the join."
+        )
 
 
 class NotFound(AuthorError):

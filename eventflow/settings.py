@@ -120,6 +120,8 @@ class RunnerSettings(BaseModel):
     )
     heartbeat: Seconds = timedelta(seconds=5)
     grace: Seconds = Field(timedelta(seconds=20), description="for running tasks at a stop")
+    max_workers: int = Field(16, gt=0, description="tasks of one run at once")
+    max_num_splits: int = Field(10_000, gt=0, description="tasks that one foreach may open")
     templates: int = Field(8, gt=0, description="warm template processes, at most")
     max_take_overs: int = Field(5, gt=0, description="in a row without a newly finished task")
 

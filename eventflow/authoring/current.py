@@ -7,13 +7,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from getpass import getuser
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from eventflow.authoring.members import parameters_of
 from eventflow.client.run import Run
 from eventflow.client.scope import looking_from
 from eventflow.client.triggered import Triggered
 from eventflow.context import world
+from eventflow.model.graph import StepKind
 from eventflow.model.namespace import Namespace
 from eventflow.store.causes import causes_of
 
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
     from eventflow.model.offset import Offset
     from eventflow.model.task import TaskPlan
 
-__all__ = ["Current", "Running", "current", "running"]
+__all__ = ["Current", "Parallel", "Running", "current", "running"]
+
+_LOOPBACK = "127.0.0.1"  # all tasks of a gang run on one machine
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,16 @@ class Running:
     parameter_names: tuple[str, ...] = ()
     published: list[Offset] = field(default_factory=list)
     numbers: Iterator[int] = field(default_factory=count)
+
+
+class Parallel(NamedTuple):
+    """A gang of tasks that run at the same time: where its first task is, how many they are,
+    which of them this is, from 0, and the name of the first one."""
+
+    main_ip: str
+    num_nodes: int
+    node_index: int
+    control_task_id: str
 
 
 class Current:
@@ -124,6 +137,22 @@ class Current:
     def parameter_names(self) -> list[str] | None:
         """The names of the flow's parameters."""
         return list(self._running.parameter_names) if self._running else None
+
+    @property
+    def is_parallel(self) -> bool:
+        """Whether the task is one of a gang (`num_parallel`)."""
+        return self.parallel is not None
+
+    @property
+    def parallel(self) -> Parallel | None:
+        """The gang that the task is one of; None outside of any."""
+        if self._running is None or not self._running.task.items:
+            return None
+        task, innermost = self._running.task, self._running.task.items[-1]
+        if task.run.graph.step(innermost.opened_by.step).kind is not StepKind.PARALLEL:
+            return None
+        first = f"{innermost.opened_by.task}-0"
+        return Parallel(_LOOPBACK, innermost.count, innermost.index, first)
 
     @property
     def tempdir(self) -> str | None:

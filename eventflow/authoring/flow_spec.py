@@ -8,23 +8,31 @@ made (`_new_artifacts`).
 
 from __future__ import annotations
 
+import sys
 import traceback
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from eventflow import context
-from eventflow.authoring.inputs import Inputs
+from eventflow.authoring.flow_ends import ends_of
 from eventflow.authoring.members import class_attribute, constants_of, is_constant, parameters_of
+from eventflow.authoring.merging import merged
 from eventflow.authoring.parameter import Parameter
 from eventflow.authoring.step import is_step
-from eventflow.errors import ArtifactMissing, ArtifactReadOnly, FlowProblem, InvalidFlow
-from eventflow.model.graph import END
+from eventflow.authoring.transition import FOREACH_ITEMS, NextMistake, Transition, transition_of
+from eventflow.errors import (
+    ArtifactMissing,
+    ArtifactReadOnly,
+    FlowProblem,
+    InvalidFlow,
+    InvalidMerge,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
-    from eventflow.authoring.inputs import Input
+    from eventflow.authoring.inputs import Input, Inputs, Level, Versions
 
 __all__ = ["RESERVED_NAMES", "FlowSpec"]
 
@@ -46,18 +54,20 @@ RESERVED_NAMES: Final = frozenset(
 )
 """Names that no step, artifact or parameter of a flow can have."""
 
-_INTERNALS: Final = frozenset({"_binding", "_transition"})
+_INTERNALS: Final = frozenset({"_binding", "_merged", "_transition"})
 _UNCHANGEABLE: Final = (type(None), bool, int, float, complex, str, bytes)
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
 class _Binding:
-    """What a task is given: artifacts of the tasks before it, its inputs, the run's parameters."""
+    """What a task is given: artifacts of the tasks before it, its inputs, the run's parameters,
+    the levels of foreach around it."""
 
-    inherited: Mapping[str, object] = field(default_factory=lambda: _NOTHING)
+    inherited: Versions | Mapping[str, object] = field(default_factory=lambda: _NOTHING)
     inputs: Inputs | None = None
     parameters: Mapping[str, object] = field(default_factory=lambda: _NOTHING)
+    levels: Sequence[Level] = ()
 
 
 class FlowSpec:
@@ -71,7 +81,8 @@ class FlowSpec:
     """
 
     _binding: _Binding = _Binding()
-    _transition: tuple[str, ...] | None = None
+    _transition: Transition | None = None
+    _merged: Mapping[str, Input] = _NOTHING
 
     def __init__(self, use_cli: bool = True) -> None:
         if use_cli:
@@ -82,20 +93,80 @@ class FlowSpec:
         """The name of the flow: that of its class."""
         return type(self).__name__
 
-    def next(self, *steps: Callable[..., None], **options: object) -> None:
-        """Say what follows: the last statement of every step but `end`.
+    @property
+    def script_name(self) -> str:
+        """The file of the flow, without its folder."""
+        file = getattr(sys.modules.get(type(self).__module__), "__file__", None) or ""
+        return file.rpartition("/")[2]
 
-        Several steps run side by side, until one step that takes `inputs` joins them.
+    @property
+    def index(self) -> int | None:
+        """Which item of the innermost foreach this task is for, from 0; None outside of any."""
+        levels = self._binding.levels
+        return levels[-1].index if levels else None
+
+    @property
+    def input(self) -> Any:
+        """The item of the innermost foreach that this task is for; None outside of any."""
+        levels = self._binding.levels
+        return levels[-1].load() if levels else None
+
+    def foreach_stack(self) -> list[tuple[int, int, Any]]:
+        """(index, number of items, item) of each foreach around this task, outermost first."""
+        return [(each.index, each.count, each.load()) for each in self._binding.levels]
+
+    def next(
+        self,
+        *steps: Callable[..., None] | Mapping[Any, Callable[..., None]],
+        foreach: str | None = None,
+        num_parallel: int | None = None,
+        condition: str | None = None,
+    ) -> None:
+        """Say what follows: the last statement of every step but the last one.
+
+        Several steps run side by side, until one step that takes `inputs` joins them. With
+        `foreach`, the name of an artifact, the step runs once for each of its items, which it
+        finds in `self.input`; with `num_parallel` so many tasks of it run at the same time. With
+        `condition`, the name of an artifact, `steps` is one dict, and the value of the artifact
+        chooses the step that follows.
         """
-        mistake = self._mistake_in_next(steps, options)
-        if mistake:
+        try:
+            transition = transition_of(self, steps, foreach, num_parallel, condition)
+        except NextMistake as mistake:
             place = traceback.extract_stack(limit=2)[0]
-            raise InvalidFlow([FlowProblem(mistake, place.filename, place.lineno or 0)])
-        vars(self)["_transition"] = tuple(each.__name__ for each in steps)
+            problem = FlowProblem(str(mistake), place.filename, place.lineno or 0)
+            raise InvalidFlow([problem]) from None
+        vars(self)["_transition"] = transition
+
+    def merge_artifacts(
+        self,
+        inputs: Sequence[Input],
+        exclude: Collection[str] = (),
+        include: Collection[str] = (),
+    ) -> None:
+        """In a join, take over the artifacts of the inputs, without loading them.
+
+        Left out are those that this step has set already, those named in `exclude`, and, with
+        `include`, all others.
+
+        Raises:
+            UnhandledInMergeArtifacts: inputs differ in some: set these before, or exclude them.
+            MissingInMergeArtifacts: no input has some that are included.
+            InvalidMerge: this step is no join, has merged before, or gives both lists.
+        """
+        if self._binding.inputs is None:
+            raise InvalidMerge("merge_artifacts is for joins: steps that take inputs.")
+        if self._merged:
+            raise InvalidMerge("merge_artifacts is called a second time: call it once.")
+        flow_class = type(self)
+        own = {*vars(self), *parameters_of(flow_class), *constants_of(flow_class)}
+        vars(self)["_merged"] = merged(inputs, own=own, include=include, exclude=exclude)
 
     def __getattr__(self, name: str) -> Any:
         # Reached only when neither the task nor the class has it.
-        inherited = self._binding.inherited
+        inherited: Versions | Mapping[str, object] = self._binding.inherited
+        if name in self._merged:
+            inherited = self._merged[name]._artifacts
         names = frozenset(inherited) if not name.startswith("__") else frozenset()
         if name not in names:
             raise ArtifactMissing(self._missing(name, sorted(names)))
@@ -114,34 +185,34 @@ class FlowSpec:
 
     def _bind(
         self,
-        inherited: Mapping[str, object],
-        inputs: Sequence[Input] | None,
+        inherited: Versions | Mapping[str, object],
+        inputs: Inputs | None,
         parameters: Mapping[str, object],
+        levels: Sequence[Level] = (),
     ) -> None:
         """Become a task. `inherited` loads a value when it is asked for it; `inputs` are those
-        of a join, in the order of the graph; `parameters` are values by parameter name, a
-        missing one is None."""
+        of a join; `parameters` are values by parameter name, a missing one is None; `levels` are
+        those of foreach around it, outermost first."""
         unset = {each.name: None for each in parameters_of(type(self)).values()}
-        vars(self)["_binding"] = _Binding(
-            inherited, None if inputs is None else Inputs(inputs), {**unset, **parameters}
-        )
+        vars(self)["_binding"] = _Binding(inherited, inputs, {**unset, **parameters}, levels)
 
-    def _run_step(self, name: str) -> tuple[str, ...]:
-        """Run a step of this flow; the steps that it leads to.
+    def _run_step(self, name: str) -> Transition:
+        """Run a step of this flow; where it leads.
 
         Raises:
-            InvalidFlow: the step ended without saying what follows, or `end` said it.
+            InvalidFlow: the step ended without saying what follows, or the last one said it.
             Exception: whatever the step raises.
         """
         method = getattr(self, name)
         inputs = self._binding.inputs
         _ = method() if inputs is None else method(inputs)
-        if (self._transition is None) == (name != END):
+        is_last = name == ends_of(type(self))[1]
+        if (self._transition is None) != is_last:
             code = method.__func__.__code__
-            what = "must not call self.next" if name == END else "ended without calling self.next"
+            what = "must not call self.next" if is_last else "ended without calling self.next"
             problem = FlowProblem(f"Step {name!r} {what}.", code.co_filename, code.co_firstlineno)
             raise InvalidFlow([problem])
-        return self._transition or ()
+        return self._transition or Transition(())
 
     def _new_artifacts(self) -> dict[str, object]:
         """What the task adds to what it inherited: what the step set, what it may have changed
@@ -154,23 +225,10 @@ class FlowSpec:
         }
         new = {name: value for name, value in read_only.items() if name not in inherited}
         own = {name: value for name, value in vars(self).items() if name not in _INTERNALS}
-        return {**new, **own}
+        items = self._transition.items if self._transition else None
+        return {**new, **own, **({} if items is None else {FOREACH_ITEMS: items})}
 
     # ── refusals ─────────────────────────────────────────────────────────────
-
-    def _mistake_in_next(
-        self, steps: tuple[Callable[..., None], ...], options: Mapping[str, object]
-    ) -> str | None:
-        if options:
-            names = ", ".join(f"{name}=" for name in options)
-            return f"self.next(…, {names}) is not yet executed in this version."
-        if self._transition is not None:
-            return "self.next is called a second time; call it once, as the last statement."
-        if not steps:
-            return "self.next() names no step: write self.next(self.<step>)."
-        if not all(is_step(each) for each in steps):
-            return "self.next takes steps: write self.next(self.<step>), without parentheses."
-        return None
 
     def _refusal(self, name: str) -> str | None:
         if name in RESERVED_NAMES or name in _INTERNALS:

@@ -6,13 +6,15 @@ import inspect
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from eventflow.authoring.flow_ends import ends_of
 from eventflow.authoring.graph_checks import graph_problems
 from eventflow.authoring.parameters import parameter_problems
 from eventflow.authoring.project import project_problems
 from eventflow.authoring.source import place_of_class, read_steps
 from eventflow.authoring.step_checks import step_problems
+from eventflow.authoring.step_kinds import kind_of
 from eventflow.errors import FlowProblem, InvalidFlow
-from eventflow.model.graph import END, FlowGraph, StepKind, StepNode
+from eventflow.model.graph import FlowGraph, StepNode
 
 if TYPE_CHECKING:
     from eventflow.authoring.source import StepSource
@@ -31,7 +33,7 @@ def check(flow_class: type) -> list[FlowProblem]:
         *project_problems(flow_class),
         *parameter_problems(flow_class),
         *step_problems(flow_class, steps),
-        *graph_problems(steps, place_of_class(flow_class)),
+        *graph_problems(flow_class, steps, place_of_class(flow_class)),
     ]
     return sorted(problems, key=lambda each: (each.file, each.line))
 
@@ -46,8 +48,9 @@ def graph_of(flow_class: type) -> FlowGraph:
     if problems:
         raise InvalidFlow(problems)
     file, _ = place_of_class(flow_class)
-    nodes = tuple(_node(step) for step in read_steps(flow_class))
-    return FlowGraph(flow_class.__name__, Path(file).name, _doc(flow_class), nodes)
+    start, end = ends_of(flow_class)
+    nodes = tuple(_node(step, end) for step in read_steps(flow_class))
+    return FlowGraph(flow_class.__name__, Path(file).name, _doc(flow_class), nodes, start, end)
 
 
 def _class_problems(flow_class: type) -> list[FlowProblem]:
@@ -62,10 +65,16 @@ def _doc(flow_class: type) -> str:
     return inspect.cleandoc(vars(flow_class).get("__doc__") or "")
 
 
-def _node(step: StepSource) -> StepNode:
-    targets = step.next_steps
-    if step.name == END:
-        kind = StepKind.END
-    else:
-        kind = StepKind.SPLIT if len(targets) > 1 else StepKind.LINEAR
-    return StepNode(step.name, kind, targets, step.takes_inputs, step.line, step.doc)
+def _node(step: StepSource, end: str) -> StepNode:
+    call = step.next_calls[0] if step.next_calls else None
+    return StepNode(
+        name=step.name,
+        kind=kind_of(step, end),
+        next_steps=step.next_steps,
+        is_join=step.takes_inputs,
+        line=step.line,
+        doc=step.doc,
+        foreach=call.option("foreach") if call else None,
+        condition=call.option("condition") if call else None,
+        cases=(call.cases or ()) if call else (),
+    )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import json
 import linecache
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from eventflow.authoring.members import steps_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from types import CodeType
 
 __all__ = ["NextCall", "Place", "StepSource", "place_of_attribute", "place_of_class", "read_steps"]
@@ -28,13 +29,21 @@ _Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 @dataclass(frozen=True, slots=True)
 class NextCall:
     """One `self.next(…)`. `targets` has the step of each argument, None for one that is not
-    written `self.<step>`; `written` each as it stands; `options` the names of keywords."""
+    written `self.<step>`; `written` each as it stands. Of a single argument that is a dict they
+    are its values, and `cases` its keys, as JSON text where they are constants; otherwise `cases`
+    is None. `options` has the keywords: the value where it is a constant, None otherwise."""
 
     line: int
     targets: tuple[str | None, ...]
     written: tuple[str, ...]
-    options: tuple[str, ...]
+    options: Mapping[str, object]
     is_last: bool
+    cases: tuple[str, ...] | None = None
+
+    def option(self, name: str) -> str | None:
+        """What a keyword says, where it is written as a string."""
+        value = self.options.get(name)
+        return value if isinstance(value, str) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,13 +138,33 @@ def _next_calls(node: _Function, own_self: str) -> Iterator[NextCall]:
     calls = [each for each in ast.walk(node) if isinstance(each, ast.Call)]
     for call in sorted(calls, key=lambda each: (each.lineno, each.col_offset)):
         if _own_attribute(call.func, own_self) == "next":
+            cases = _cases(call)
+            arguments = call.args if cases is None else call.args[0].values  # type: ignore[attr-defined]
             yield NextCall(
                 line=call.lineno,
-                targets=tuple(_own_attribute(each, own_self) for each in call.args),
-                written=tuple(ast.unparse(each) for each in call.args),
-                options=tuple(each.arg or "**" for each in call.keywords),
+                targets=tuple(_own_attribute(each, own_self) for each in arguments),
+                written=tuple(ast.unparse(each) for each in arguments),
+                options={each.arg or "**": _constant(each.value) for each in call.keywords},
                 is_last=call is last_value,
+                cases=cases,
             )
+
+
+def _cases(call: ast.Call) -> tuple[str, ...] | None:
+    match call.args:
+        case [ast.Dict(keys=keys)]:
+            return tuple(_case(key) for key in keys)
+    return None
+
+
+def _case(key: ast.expr | None) -> str:
+    if isinstance(key, ast.Constant) and isinstance(key.value, str | int | float | bool | None):
+        return json.dumps(key.value)
+    return json.dumps("**" if key is None else ast.unparse(key))
+
+
+def _constant(value: ast.expr) -> object:
+    return value.value if isinstance(value, ast.Constant) else None
 
 
 def _assigned(node: _Function, own_self: str) -> Iterator[tuple[str, int]]:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from eventflow.authoring.deploy_context import DeployContext
     from eventflow.context import World
+    from eventflow.execution.driver import RunLimits
     from eventflow.model.deployment import ParameterSpec
     from eventflow.model.graph import FlowGraph
     from eventflow.model.namespace import Namespace
@@ -183,16 +184,37 @@ def _run_command(flow_class: type) -> click.Command:
     """`run`, with an option for each parameter."""
 
     @click.pass_obj
-    def run(target: _Target, /, run_id_file: str | None, **given: str | None) -> None:
+    def run(
+        target: _Target,
+        /,
+        run_id_file: str | None,
+        max_workers: int | None,
+        max_num_splits: int | None,
+        **given: str | None,
+    ) -> None:
+        from eventflow.execution.driver import RunLimits
+
         _check(target, is_deploy=False)
         namespace = target.namespace(is_deploy=False)
         specs = target.parameters(namespace)
         names = {_option_name(spec.name): spec.name for spec in specs}
         values = {names[key]: text for key, text in given.items() if text is not None}
-        _execute(target, namespace, specs, values, run_id_file)
+        settings = target.world.settings.runner
+        limits = RunLimits(
+            max_workers or settings.max_workers, max_num_splits or settings.max_num_splits
+        )
+        _execute(target, namespace, specs, values, run_id_file, limits)
 
     options: list[click.Parameter] = [
-        click.Option(["--run-id-file"], help="Write the id of the run there.")
+        click.Option(["--run-id-file"], help="Write the id of the run there."),
+        click.Option(
+            ["--max-workers"], type=click.IntRange(1), help="Tasks at work at once. Default: 16."
+        ),
+        click.Option(
+            ["--max-num-splits"],
+            type=click.IntRange(1),
+            help="Tasks that one foreach may open. Default: 10000.",
+        ),
     ]
     if not problems_of(flow_class):
         options += _parameter_options(flow_class)
@@ -224,6 +246,7 @@ def _execute(
     specs: Sequence[ParameterSpec],
     given: dict[str, str],
     run_id_file: str | None,
+    limits: RunLimits,
 ) -> None:
     from eventflow import app
     from eventflow.authoring.parameters import text_values
@@ -238,7 +261,7 @@ def _execute(
     world = target.world
     executor = app.local_executor(world)
     try:
-        end = run_by_hand(plan, executor, world.store, world.effects, on_line=_print_line)
+        end = run_by_hand(plan, executor, world.store, world.effects, on_line=_print_line, limits=limits)
     finally:
         executor.close()
         world.close()

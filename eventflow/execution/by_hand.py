@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from eventflow.errors import StoreUnreachable
-from eventflow.execution.driver import RunDriver
+from eventflow.execution.driver import DEFAULT_LIMITS, RunDriver
 from eventflow.execution.output import OutputTail
 from eventflow.model.completion import Outcome
 from eventflow.store.runs import (
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from eventflow.effects import Effects
+    from eventflow.execution.driver import RunLimits
     from eventflow.execution.local import LocalExecutor
     from eventflow.model.run import TaskState
     from eventflow.model.task import RunPlan, TaskKey
@@ -62,6 +63,7 @@ def run_by_hand(
     effects: Effects,
     *,
     on_line: OnLine,
+    limits: RunLimits = DEFAULT_LIMITS,
     on_task_state: Callable[[TaskState], None] | None = None,
 ) -> EndFile:
     """Execute a run to its end, and decide that end. SIGINT and SIGTERM cancel it.
@@ -73,7 +75,9 @@ def run_by_hand(
         StoreUnreachable, StoreForbidden, BucketMissing: its beginning or its end cannot be
             written. A reader takes the run for failed then: its process stopped.
     """
-    driver = RunDriver(plan, executor, store, effects, on_task_state=on_task_state)
+    driver = RunDriver(
+        plan, executor, store, effects, limits=limits, on_task_state=on_task_state
+    )
     return _RunByHand(plan, driver, executor, store, effects, on_line).run()
 
 
@@ -111,6 +115,7 @@ class _RunByHand:
         self._driver.begin()
         while self._driver.end is None:
             self._look()
+            self._driver.tick()
             if interruption.name:
                 self._driver.cancel(f"stopped by {interruption.name}")
             if self._effects.clock.elapsed() - self._marked_at >= _MARK_EVERY:

@@ -36,7 +36,19 @@ _RESEND_S = 0.05
 _CLOSING = timedelta(seconds=4)
 _RETIRING = timedelta(seconds=1)
 
-_Code = tuple[str, str]
+
+@dataclass(frozen=True, slots=True)
+class _Code:
+    """What a template has imported, and with which variables in its environment."""
+
+    root: str
+    file: str
+    variables: tuple[tuple[str, str], ...]
+
+    @classmethod
+    def of(cls, run: RunPlan, step: str) -> _Code:
+        variables = run.graph.step(step).how.variables
+        return cls(run.code_root, run.code_file, tuple(sorted(variables.items())))
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +100,11 @@ class LocalExecutor:
 
     def warm(self, run: RunPlan) -> None:
         with suppress(OSError):  # the start will fail of it, and say so
-            self._template((run.code_root, run.code_file))
+            self._template(_Code.of(run, run.graph.start))
 
     def start(self, task: TaskPlan) -> None:
         number = self._next_number()
-        code = (task.run.code_root, task.run.code_file)
+        code = _Code.of(task.run, task.key.step)
         attempt = _Attempt(task, code, self._folder / str(number))
         try:
             # Before the attempt is noted: a template that is found dead here is not its end.
@@ -103,16 +115,8 @@ class LocalExecutor:
             self._end(number, Report(Outcome.FAILED, (), f"it cannot be started: {error}"))
             return
         self._running[number] = attempt
-        template.start(
-            Start(
-                number=number,
-                run_id=task.run.request.run_id,
-                key=task.key,
-                inputs=task.inputs,
-                folder=str(attempt.folder),
-                run=self._encode(task.run),
-            )
-        )
+        encoded = self._encode(task.run)
+        template.start(Start.of(number, task, str(attempt.folder), encoded))
 
     def poll(self, timeout: timedelta) -> Sequence[TaskEnd]:
         self._forget_shown()
@@ -173,11 +177,10 @@ class LocalExecutor:
         return template
 
     def _new_template(self, code: _Code) -> TemplateProcess:
-        root, file = code
         self._folder.mkdir(exist_ok=True)
         log = self._folder / f"template-{self._next_number()}.log"
-        begin = replace(self._begin, parent=os.getpid(), code_root=root, code_file=file)
-        template = TemplateProcess(self._begin.command, begin, log)
+        begin = replace(self._begin, parent=os.getpid(), code_root=code.root, code_file=code.file)
+        template = TemplateProcess(self._begin.command, begin, log, dict(code.variables))
         self._selector.register(template.channel, selectors.EVENT_READ, code)
         return template
 
@@ -240,6 +243,7 @@ class LocalExecutor:
             next_steps=report.next_steps,
             reason=" ".join(report.reason.splitlines()),
             ended_at=self._effects.clock.now(),
+            splits=report.splits,
         )
 
     def _forget_shown(self) -> None:

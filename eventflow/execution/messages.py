@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from eventflow.model.completion import Outcome
-from eventflow.model.task import RunPlan, TaskKey, TaskPlan
+from eventflow.model.task import Item, RunPlan, TaskKey, TaskPlan
 from eventflow.store.runs import RunFile, run_from_json, run_to_json
 
 if TYPE_CHECKING:
@@ -62,7 +62,8 @@ class Begin:
 @dataclass(frozen=True, slots=True)
 class Start:
     """Run an attempt. `number` is its name between executor and template; `folder` is where its
-    output goes; `run` is the plan of its run, encoded.
+    output goes; `run` is the plan of its run, encoded. It is killed after `timeout_s`; 0 lets it
+    run.
 
     With `post_mortem` the attempt has died of that, and what is left is to keep its output.
     """
@@ -73,7 +74,25 @@ class Start:
     inputs: tuple[TaskKey, ...]
     folder: str
     run: bytes
+    items: tuple[Item, ...] = ()
+    failure: str = ""
+    timeout_s: float = 0.0
     post_mortem: str = ""
+
+    @classmethod
+    def of(cls, number: int, task: TaskPlan, folder: str, run: bytes) -> Start:
+        """The start of a task."""
+        return cls(
+            number=number,
+            run_id=task.run.request.run_id,
+            key=task.key,
+            inputs=task.inputs,
+            folder=folder,
+            run=run,
+            items=task.items,
+            failure=task.failure,
+            timeout_s=task.run.graph.step(task.key.step).how.timeout_s,
+        )
 
     def to_message(self) -> bytes:
         """As bytes, ready to send."""
@@ -85,6 +104,11 @@ class Start:
                 "key": _key_to_json(self.key),
                 "inputs": [_key_to_json(each) for each in self.inputs],
                 "folder": self.folder,
+                "items": [
+                    [_key_to_json(each.opened_by), each.index, each.count] for each in self.items
+                ],
+                "failure": self.failure,
+                "timeout_s": self.timeout_s,
                 "post_mortem": self.post_mortem,
             },
             self.run,
@@ -100,12 +124,17 @@ class Start:
             inputs=tuple(TaskKey(*each) for each in message["inputs"]),
             folder=message["folder"],
             run=body,
+            items=tuple(
+                Item(TaskKey(*key), index, count) for key, index, count in message["items"]
+            ),
+            failure=message["failure"],
+            timeout_s=message["timeout_s"],
             post_mortem=message["post_mortem"],
         )
 
     def plan(self) -> TaskPlan:
         """The whole plan of the task."""
-        return TaskPlan(decode_run(self.run), self.key, self.inputs)
+        return TaskPlan(decode_run(self.run), self.key, self.inputs, self.items, self.failure)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +144,7 @@ class Report:
     outcome: Outcome
     next_steps: tuple[str, ...] = ()
     reason: str = ""
+    splits: int = 0
 
     def to_message(self, **more: Any) -> bytes:
         """As bytes, ready to send."""
@@ -124,6 +154,7 @@ class Report:
                 "outcome": self.outcome.value,
                 "next_steps": self.next_steps,
                 "reason": self.reason,
+                "splits": self.splits,
                 **more,
             }
         )
@@ -132,7 +163,10 @@ class Report:
     def from_message(cls, message: Message) -> Report:
         """What `to_message` made."""
         return cls(
-            Outcome(message["outcome"]), tuple(message["next_steps"]), str(message["reason"])
+            outcome=Outcome(message["outcome"]),
+            next_steps=tuple(message["next_steps"]),
+            reason=str(message["reason"]),
+            splits=int(message["splits"]),
         )
 
 

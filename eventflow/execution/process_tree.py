@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from datetime import timedelta
 
-__all__ = ["adopt_orphans", "children", "die_with", "kill", "kill_children", "reap"]
+__all__ = ["adopt_orphans", "children", "die_with", "kill", "kill_children", "oom_kills", "reap"]
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
@@ -86,6 +86,15 @@ def kill_children(patience: timedelta, *, spare: Collection[int] = ()) -> None:
         if time.monotonic() > deadline:
             return
         time.sleep(0.001)
+
+
+def oom_kills() -> int:
+    """How many processes the kernel has killed for want of memory, since it booted (proc(5))."""
+    with suppress(OSError), open("/proc/vmstat", "rb") as counters:  # noqa: PTH123
+        for line in counters:
+            if line.startswith(b"oom_kill "):
+                return int(line.split()[1])
+    return 0
 
 
 def _threads() -> list[str]:

@@ -8,32 +8,46 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
+from eventflow.authoring.caught import CaughtFailure
 from eventflow.authoring.current import running
 from eventflow.authoring.flow_spec import FlowSpec
-from eventflow.authoring.inputs import Input
+from eventflow.authoring.transition import FOREACH_ITEMS, Transition
 from eventflow.errors import EventflowError, FlowProblem, InvalidFlow, ObjectMissing
 from eventflow.execution.failure import Failure
+from eventflow.execution.lazy import LazyValues, inputs_of, levels_of
 from eventflow.execution.messages import Report
 from eventflow.execution.output import add_to_stderr, flush_streams, keep_output
 from eventflow.model.completion import Outcome
 from eventflow.model.payload import decode_value
-from eventflow.store.artifacts import TaskRecord, load_value, read_task, save_values, write_task
+from eventflow.store.artifacts import TaskRecord, read_task, save_values, write_task
 from eventflow.store.runs import place_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
     from pathlib import Path
 
     from eventflow.context import World
     from eventflow.execution.loading import Loaded
+    from eventflow.model.offset import Offset
     from eventflow.model.task import TaskPlan
     from eventflow.store.artifacts import ArtifactRef
 
 __all__ = ["FAULT_POINTS", "Attempt"]
 
 FAULT_POINTS = ("task.values-saved", "task.output-kept", "task.recorded")
+
+
+@dataclass(slots=True)
+class _Work:
+    """A step at work: its flow, when it began, the events that it published."""
+
+    flow: FlowSpec
+    started_at: datetime
+    published: list[Offset] = field(default_factory=list)
 
 
 class Attempt:
@@ -43,13 +57,17 @@ class Attempt:
         self._task, self._world, self._folder = task, world, folder
         self._store, self._place = world.store, place_of(task.run.request)
         self._store.rely_on(self._place.root)  # run.json is put before the first task starts
+        self._node = task.run.graph.step(task.key.step)
 
     def run(self, loaded: Loaded) -> Report:
         """Run the step. Never raises for what user code does: that is in the report and stderr."""
         if loaded.failure is not None:
             return self._failed(loaded.failure)
         try:
-            return self._persist(self._execute(_flow(loaded, self._task)))
+            flow = _flow(loaded, self._task)
+            work = _Work(flow, self._world.effects.clock.now())
+            self._bind(flow)
+            return self._persist(self._result(work, loaded.root))
         except BaseException as error:  # noqa: BLE001 - user code may raise anything, sys.exit too
             return self._failed(Failure.of(error, loaded.root))
 
@@ -59,45 +77,86 @@ class Attempt:
             record = read_task(self._store, self._place, self._task.key)
         except ObjectMissing:
             return self._failed(Failure(reason, f"eventflow: {reason}\n"))
-        return Report(Outcome.SUCCEEDED, record.next_steps)
+        return Report(Outcome.SUCCEEDED, record.next_steps, splits=record.splits)
 
-    def _execute(self, flow: FlowSpec) -> TaskRecord:
-        task, clock = self._task, self._world.effects.clock
-        started_at = clock.now()
-        inherited = self._bind(flow)
-        process = os.getpid()
+    def _result(self, work: _Work, root: Path) -> TaskRecord:
+        """What the attempt leaves, its values saved: of its step, or of what `@catch` makes."""
+        how = self._node.how
+        if self._task.failure:
+            return self._caught(work, CaughtFailure(self._task.failure))
         try:
-            with running(task, flow) as published:
-                next_steps = flow._run_step(task.key.step)
+            transition = self._run_step(work)
+            if how.is_caught and how.catch_artifact and how.catch_artifact not in vars(work.flow):
+                setattr(work.flow, how.catch_artifact, None)
+            return self._record(work, transition)
+        except Exception as error:
+            if not how.is_caught or self._task.key.attempt < how.retries:
+                raise
+            failure = Failure.of(error, root)
+            add_to_stderr(self._folder, failure.traceback)
+            kind = type(error).__name__
+            return self._caught(work, CaughtFailure(failure.reason, failure.traceback, kind))
+
+    def _run_step(self, work: _Work) -> Transition:
+        task, process = self._task, os.getpid()
+        try:
+            with running(task, work.flow) as work.published:
+                return work.flow._run_step(task.key.step)
         finally:
             if os.getpid() != process:
                 os._exit(0)  # a fork that the step made and let return: it is not the attempt
-        new = save_values(self._store, task.run.project, flow._new_artifacts())
+
+    def _caught(self, work: _Work, failure: CaughtFailure) -> TaskRecord:
+        """The task goes on, with what was set before the failure and with the failure itself."""
+        name = self._node.how.catch_artifact
+        if name:
+            vars(work.flow)[name] = failure
+        return self._record(work, Transition(self._node.next_steps))
+
+    def _record(self, work: _Work, transition: Transition) -> TaskRecord:
+        inherited = self._inherited(work.flow)
+        new = save_values(self._store, self._task.run.project, work.flow._new_artifacts())
         self._world.effects.faults.reach("task.values-saved")
         return TaskRecord(
-            key=task.key,
+            key=self._task.key,
             artifacts={**inherited, **new},
-            next_steps=next_steps,
-            published=tuple(published),
-            started_at=started_at,
-            finished_at=clock.now(),
-            inputs=task.inputs,
+            next_steps=transition.steps,
+            published=tuple(work.published),
+            started_at=work.started_at,
+            finished_at=self._world.effects.clock.now(),
+            inputs=self._task.inputs,
+            splits=transition.splits,
+            items=self._task.items,
         )
 
-    def _bind(self, flow: FlowSpec) -> Mapping[str, ArtifactRef]:
-        """Give the flow what it starts with; what of it the task inherits by reference."""
-        task = self._task
-        records = [read_task(self._store, self._place, each) for each in task.inputs]
-        is_join = task.run.graph.step(task.key.step).is_join
-        inherited = records[0].artifacts if records and not is_join else {}
-        inputs = [Input(each.key.step, self._lazy(each.artifacts)) for each in records]
+    def _bind(self, flow: FlowSpec) -> None:
+        """Give the flow what it starts with."""
+        task, world = self._task, self._world
         given = task.run.request.parameters
-        parameters = {name: decode_value(text) for name, text in given.items()}
-        flow._bind(self._lazy(inherited), inputs if is_join else None, parameters)
-        return inherited
+        flow._bind(
+            self._from_before(),
+            inputs_of(world, task) if self._node.is_join else None,
+            {name: decode_value(text) for name, text in given.items()},
+            levels_of(world, task, task.items),
+        )
 
-    def _lazy(self, refs: Mapping[str, ArtifactRef]) -> Mapping[str, object]:
-        return _LazyValues(self._world, self._task.run.project, refs)
+    def _from_before(self) -> LazyValues:
+        """The artifacts of the one task before this one; a join begins with none."""
+        refs: Mapping[str, ArtifactRef] = {}
+        if self._task.inputs and not self._node.is_join:
+            refs = read_task(self._store, self._place, self._task.inputs[0]).artifacts
+            refs = {name: ref for name, ref in refs.items() if name != FOREACH_ITEMS}
+        return LazyValues(self._world, self._task.run.project, refs)
+
+    def _inherited(self, flow: FlowSpec) -> Mapping[str, ArtifactRef]:
+        """What the task has of those before it, by reference."""
+        own = flow._binding.inherited
+        refs = dict(own.refs) if isinstance(own, LazyValues) else {}
+        for name, each in flow._merged.items():
+            values = each._artifacts
+            assert isinstance(values, LazyValues)
+            refs[name] = values.refs[name]
+        return refs
 
     def _persist(self, record: TaskRecord) -> Report:
         self._keep_output()
@@ -105,7 +164,8 @@ class Attempt:
         nonce = self._world.effects.ids.token()
         standing = write_task(self._store, self._place, record, nonce).content
         self._world.effects.faults.reach("task.recorded")
-        return Report(Outcome.SUCCEEDED, tuple(standing["next_steps"]))
+        next_steps, splits = tuple(standing["next_steps"]), standing["splits"]
+        return Report(Outcome.SUCCEEDED, next_steps, splits=splits)
 
     def _failed(self, failure: Failure) -> Report:
         flush_streams()
@@ -121,33 +181,6 @@ class Attempt:
     def _keep_output(self) -> None:
         flush_streams()
         keep_output(self._store, self._place, self._task.key, self._folder)
-
-
-class _LazyValues(Mapping[str, object]):
-    """Artifacts, each loaded when it is first asked for and kept then."""
-
-    def __init__(self, world: World, project: str, refs: Mapping[str, ArtifactRef]) -> None:
-        self._world, self._project, self._refs = world, project, refs
-        self._loaded: dict[str, Any] = {}
-
-    def __getitem__(self, name: str) -> object:
-        if name not in self._loaded:
-            self._loaded[name] = load_value(
-                self._world.store,
-                self._project,
-                self._refs[name],
-                allow_pickle=self._world.allow_pickle,
-            )
-        return self._loaded[name]
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._refs
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._refs)
-
-    def __len__(self) -> int:
-        return len(self._refs)
 
 
 def _flow(loaded: Loaded, task: TaskPlan) -> FlowSpec:

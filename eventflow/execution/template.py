@@ -36,6 +36,7 @@ from eventflow.execution.process_tree import (
     die_with,
     kill,
     kill_children,
+    oom_kills,
     reap,
 )
 from eventflow.model.completion import Outcome
@@ -64,7 +65,8 @@ class _Child:
     """A process of an attempt. At its deadline it is killed.
 
     `is_stuck`: killed because a fork of this module said nothing; it is started anew.
-    `is_unwanted`: killed on the runner's word. `is_told`: the executor knows its end.
+    `is_unwanted`: killed on the runner's word. `is_late`: killed because its time was over.
+    `is_told`: the executor knows its end.
     """
 
     start: Start
@@ -73,6 +75,7 @@ class _Child:
     is_started: bool = False
     is_stuck: bool = False
     is_unwanted: bool = False
+    is_late: bool = False
     is_told: bool = False
     report: Report | None = None
 
@@ -111,6 +114,7 @@ class _Template:
         self._closes_at: float | None = None
         self._lease_s = 0.0
         self._launcher: Launcher | None = None
+        self._oom_kills = oom_kills()
         self._selector = selectors.DefaultSelector()
         self._selector.register(control, selectors.EVENT_READ)
         self._alarm, self._wakeup = os.pipe()
@@ -240,7 +244,7 @@ class _Template:
         match message["is"]:
             case "started":
                 child.is_started = True
-                child.deadline = _from_now(_BURIAL if child.start.post_mortem else None)
+                child.deadline = _from_now(_time_of(child.start))
                 started = {"number": child.start.number, "pid": child.process.pid}
                 self._control.send(pack({"is": "started", **started}))
             case "ended":
@@ -279,8 +283,18 @@ class _Template:
         elif child.is_stuck and not child.is_unwanted:
             self._launch(start)
         else:
-            reason = "stopped by its runner" if child.is_unwanted else _cause_of_death(status)
+            reason = self._why_dead(child, status)
             self._launch(replace(start, post_mortem=reason), is_unwanted=child.is_unwanted)
+
+    def _why_dead(self, child: _Child, status: int) -> str:
+        if child.is_unwanted:
+            return "stopped by its runner"
+        if child.is_late:
+            return f"it was killed after its timeout of {child.start.timeout_s:g} s"
+        before, self._oom_kills = self._oom_kills, oom_kills()
+        if self._oom_kills > before and os.waitstatus_to_exitcode(status) == -signal.SIGKILL:
+            return "its process was killed by SIGKILL: this machine was out of memory"
+        return _cause_of_death(status)
 
     def _sweep(self) -> None:
         """Kill the orphans: a task adopts its own while it lives, so these have lost theirs."""
@@ -319,6 +333,7 @@ class _Template:
 
     def _overdue(self, child: _Child) -> None:
         child.deadline = None
+        child.is_late = child.is_started and child.report is None
         if child.process.is_forked and not child.is_started:
             # Something that the module holds does not survive a fork: no more of them.
             child.is_stuck = True
@@ -348,10 +363,15 @@ def _from_now(span: timedelta | None) -> float | None:
     return None if span is None else time.monotonic() + span.total_seconds()
 
 
+def _time_of(start: Start) -> timedelta | None:
+    """How long a process may take: one that buries an attempt, or one with a `@timeout`."""
+    if start.post_mortem:
+        return _BURIAL
+    return timedelta(seconds=start.timeout_s) if start.timeout_s else None
+
+
 def _cause_of_death(status: int) -> str:
     code = os.waitstatus_to_exitcode(status)
-    if code == -signal.SIGKILL:
-        return "its process was killed by SIGKILL (out of memory?)"
     if code < 0:
         names = [number.name for number in signal.Signals if number == -code]
         return f"its process was killed by {names[0] if names else f'signal {-code}'}"

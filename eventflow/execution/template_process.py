@@ -14,7 +14,7 @@ from eventflow.execution.channel import Channel
 from eventflow.execution.messages import pack
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import timedelta
     from pathlib import Path
 
@@ -34,8 +34,11 @@ class TemplateProcess:
     The thread that makes this must live as long as the executor: the template dies with it.
     """
 
-    def __init__(self, command: Sequence[str], begin: Begin, log: Path) -> None:
-        """
+    def __init__(
+        self, command: Sequence[str], begin: Begin, log: Path, variables: Mapping[str, str]
+    ) -> None:
+        """It inherits the environment of this process, with `variables` besides.
+
         Raises:
             OSError: no process can be started.
         """
@@ -49,6 +52,7 @@ class TemplateProcess:
                 stderr=output,
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
+                env={**os.environ, **variables},
             )
         self.channel = Channel(ours)
         self.channel.send(begin.to_message())

@@ -14,13 +14,14 @@ if TYPE_CHECKING:
     from eventflow.model.graph import FlowGraph
     from eventflow.model.run import RunRequest
 
-__all__ = ["RunEnd", "RunPlan", "TaskEnd", "TaskKey", "TaskPlan"]
+__all__ = ["Item", "RunEnd", "RunPlan", "TaskEnd", "TaskKey", "TaskPlan"]
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class TaskKey:
     """One attempt of one task. `task` is its position in the graph: `0`, or `0-3-1` for foreach
-    indices, outermost first; never a counter. Attempts count from 0, epochs from 1."""
+    indices, outermost first, with `.1` behind it when a loop comes to the step for the second
+    time; never a counter of the run. Attempts count from 0, epochs from 1."""
 
     epoch: int
     step: str
@@ -53,18 +54,35 @@ class RunPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class Item:
+    """One level of the foreach, or of the gang, that a task is in: the attempt that opened it,
+    which of its items, from 0, and of how many."""
+
+    opened_by: TaskKey
+    index: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class TaskPlan:
-    """A task to execute. `inputs` are the tasks that lead to it, in the order of the graph."""
+    """A task to execute.
+
+    `inputs` are the attempts that lead to it, in the order of the graph; `items` the levels of
+    foreach around it, outermost first. With `failure` all attempts have failed of that, and what
+    is left is to go on as `@catch` says, without running the step.
+    """
 
     run: RunPlan
     key: TaskKey
     inputs: tuple[TaskKey, ...]
+    items: tuple[Item, ...] = ()
+    failure: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class TaskEnd:
     """An attempt ended. SUCCEEDED means: its artifacts.json stands. `reason` says otherwise why,
-    in one line; the traceback is in its stderr."""
+    in one line; the traceback is in its stderr. `splits` is how many tasks a foreach opens."""
 
     run_id: str
     key: TaskKey
@@ -72,6 +90,7 @@ class TaskEnd:
     next_steps: tuple[str, ...]
     reason: str
     ended_at: datetime
+    splits: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ from eventflow.errors import (
     UndecodableRecord,
 )
 from eventflow.execution.code import unpack
-from eventflow.execution.driver import RunDriver
+from eventflow.execution.driver import DEFAULT_LIMITS, RunDriver
 from eventflow.model.completion import Outcome
 from eventflow.model.run import Working
 from eventflow.model.task import RunEnd, RunPlan
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from eventflow.effects import Effects
+    from eventflow.execution.driver import RunLimits
     from eventflow.execution.port import Executor
     from eventflow.metrics import RunnerMetrics
     from eventflow.model.deployment import Deployment
@@ -89,8 +90,10 @@ class Slots:
         effects: Effects,
         metrics: RunnerMetrics,
         on_task_state: Callable[[TaskState], None],
+        limits: RunLimits = DEFAULT_LIMITS,
     ) -> None:
         self.count = count
+        self._limits = limits
         self._store, self._executor, self._cache = store, executor, cache
         self._effects, self._metrics, self._on_task_state = effects, metrics, on_task_state
         self._executions: dict[str, Execution] = {}
@@ -167,6 +170,9 @@ class Slots:
         self._try_each(self._taken(), self._begin, is_late)
         for end in self._executor.poll(_NO_WAIT if self._concluded() else timeout):
             self._task_ended(end)
+        for execution in self.unfinished():
+            if execution.driver is not None:
+                execution.driver.tick()
         self._try_each(self._concluded(), self._decide, is_late)
 
     def _taken(self) -> list[Execution]:
@@ -249,6 +255,7 @@ class Slots:
             self._executor,
             self._store,
             self._effects,
+            limits=self._limits,
             on_task_state=self._on_task_state,
         )
 

@@ -12,22 +12,35 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from eventflow.errors import ArtifactNotReadable, ArtifactNotStorable, CorruptObject
+from eventflow.errors import (
+    ArtifactNotReadable,
+    ArtifactNotStorable,
+    CorruptObject,
+    ObjectMissing,
+)
 from eventflow.model.offset import Offset
-from eventflow.model.task import TaskKey
+from eventflow.model.task import Item, TaskKey
 from eventflow.store.blobs import digest_of, get_blob
-from eventflow.store.deciding import decide, read_json
+from eventflow.store.deciding import decide, parse_json, read_json
 from eventflow.store.encoders import Encoded, decode, encode
 from eventflow.store.layout import blob_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from eventflow.store.deciding import Decided
     from eventflow.store.layout import RunPlace
     from eventflow.store.port import Store
 
-__all__ = ["ArtifactRef", "TaskRecord", "load_value", "read_task", "save_values", "write_task"]
+__all__ = [
+    "ArtifactRef",
+    "TaskRecord",
+    "load_value",
+    "read_task",
+    "read_tasks",
+    "save_values",
+    "write_task",
+]
 
 INLINE_BYTES = 32 * 1024
 
@@ -53,7 +66,10 @@ class TaskRecord:
     """What an attempt leaves when it succeeded.
 
     `artifacts` has all of the task's, inherited ones too. `inputs` are the attempts that it read
-    from. `published` are the offsets of the events that it published. Times are aware UTC.
+    from, `items` the levels of foreach around it. `splits` is how many tasks it opened, of a
+    foreach. `published` are the offsets of the
+    events that it published. `origin` is the run that it was cloned from, empty when it ran here.
+    Times are aware UTC.
     """
 
     key: TaskKey
@@ -63,6 +79,9 @@ class TaskRecord:
     started_at: datetime
     finished_at: datetime
     inputs: tuple[TaskKey, ...] = ()
+    splits: int = 0
+    items: tuple[Item, ...] = ()
+    origin: str = ""
 
 
 def save_values(store: Store, project: str, values: Mapping[str, object]) -> dict[str, ArtifactRef]:
@@ -122,7 +141,23 @@ def read_task(store: Store, place: RunPlace, key: TaskKey) -> TaskRecord:
         ObjectMissing: it left nothing: it did not succeed, or has not yet.
         CorruptObject: it cannot be read.
     """
-    content = read_json(store, place.artifacts(key))
+    return _record_of(store, place, key, read_json(store, place.artifacts(key)))
+
+
+def read_tasks(store: Store, place: RunPlace, keys: Sequence[TaskKey]) -> Iterator[TaskRecord]:
+    """What several attempts left, in the order of `keys`; read in parallel where that helps.
+
+    Raises:
+        ObjectMissing, CorruptObject: as `read_task`, when its turn comes.
+    """
+    found = store.get_all(place.artifacts(key) for key in keys)
+    for key, (name, data) in zip(keys, found, strict=True):
+        if data is None:
+            raise ObjectMissing(f"{store.url}/{name} does not exist.")
+        yield _record_of(store, place, key, parse_json(store, name, data))
+
+
+def _record_of(store: Store, place: RunPlace, key: TaskKey, content: dict[str, Any]) -> TaskRecord:
     try:
         return _record_from_json(key, content)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -164,7 +199,10 @@ def _record_to_json(record: TaskRecord) -> dict[str, Any]:
         "published": [_offset_to_json(offset) for offset in record.published],
         "started_at": record.started_at.isoformat(),
         "finished_at": record.finished_at.isoformat(),
-        "inputs": [[each.epoch, each.step, each.task, each.attempt] for each in record.inputs],
+        "inputs": [_key_to_json(each) for each in record.inputs],
+        "items": [[_key_to_json(each.opened_by), each.index, each.count] for each in record.items],
+        "splits": record.splits,
+        "origin": record.origin,
     }
 
 
@@ -180,6 +218,9 @@ def _record_from_json(key: TaskKey, content: dict[str, Any]) -> TaskRecord:
         started_at=datetime.fromisoformat(content["started_at"]),
         finished_at=datetime.fromisoformat(content["finished_at"]),
         inputs=tuple(TaskKey(*each) for each in content["inputs"]),
+        splits=content["splits"],
+        items=tuple(Item(TaskKey(*key), *numbers) for key, *numbers in content["items"]),
+        origin=content["origin"],
     )
 
 
@@ -205,6 +246,10 @@ def _ref_from_json(name: str, entry: dict[str, Any]) -> ArtifactRef:
         type_name=entry["type"],
         inline=None if inline is None else base64.b64decode(inline, validate=True),
     )
+
+
+def _key_to_json(key: TaskKey) -> list[object]:
+    return [key.epoch, key.step, key.task, key.attempt]
 
 
 def _offset_to_json(offset: Offset) -> list[object]:

@@ -15,7 +15,7 @@ from eventflow.errors import CorruptObject
 if TYPE_CHECKING:
     from eventflow.store.port import Store
 
-__all__ = ["Decided", "decide", "read_json"]
+__all__ = ["Decided", "decide", "parse_json", "read_json"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +43,17 @@ def read_json(store: Store, key: str) -> dict[str, Any]:
         ObjectMissing: there is none.
         CorruptObject: it is no JSON object.
     """
+    return parse_json(store, key, store.get(key))
+
+
+def parse_json(store: Store, key: str, data: bytes) -> dict[str, Any]:
+    """The JSON object that was read from `key`.
+
+    Raises:
+        CorruptObject: it is no JSON object.
+    """
     try:
-        content = json.loads(store.get(key))
+        content = json.loads(data)
     except ValueError as error:
         raise CorruptObject(f"{store.url}/{key} is no JSON: {error}.") from error
     if not isinstance(content, dict):

@@ -26,6 +26,9 @@ WRONG = {
             @step
             def start(self):
                 self.next(self.finish)  # ! no step 'finish'
+            @step
+            def other(self):
+                self.next(self.start)
         """,
     "unknown step": """
         class F(FlowSpec):
@@ -313,19 +316,135 @@ WRONG = {
             @step
             def end(self): ...
         """,
-    "what a later version brings": """
+    "a first step that goes nowhere": """
         class F(FlowSpec):
             @step
             def start(self):
-                self.next(self.a, foreach="rows")  # ! foreach= is not yet executed
+                self.next(self.finish)  # ! or write the step that it names
+        """,
+    "odd forms of next": """
+        class F(FlowSpec):
+            @step
+            def start(self):
+                self.next(self.a, self.b, foreach="rows")  # ! foreach= leads to one step
             @step
             def a(self):
-                self.next(self.b, num_parallel=4)  # ! num_parallel= is not yet executed
+                self.next(self.b, foreach=["x"])  # ! foreach= takes the name of an artifact
             @step
             def b(self):
-                self.next({"x": self.end}, condition="x")  # ! condition= is not yet executed
+                self.next(self.c, foreach="x", num_parallel=4)  # ! one of foreach=, num_parallel=
+            @step
+            def c(self):
+                self.next({"x": self.end})  # ! a dict needs condition=
+            @step
+            def d(self):
+                self.next(self.end, condition="x")  # ! among the steps of a dict
+            @step
+            def e(self):
+                self.next({}, condition="x")  # ! names no step
+            @step
+            def f(self):
+                self.next({"x": self.end, "y": "end"}, condition="x")  # ! not 'end'
             @step
             def end(self): ...
+        """,
+    "a foreach that nobody joins": """
+        class F(FlowSpec):
+            @step
+            def start(self):
+                self.next(self.a, foreach="rows")
+            @step
+            def a(self):
+                self.next(self.end)
+            @step
+            def end(self): ...  # ! while the split in 'start' is open
+        """,
+    "a foreach straight into a join": """
+        class F(FlowSpec):
+            @step
+            def start(self):
+                self.next(self.end, foreach="rows")
+            @step
+            def end(self, inputs): ...  # ! leads straight to it
+        """,
+    "two foreaches joined at once": """
+        class F(FlowSpec):
+            @step
+            def start(self):
+                self.next(self.a, foreach="rows")
+            @step
+            def a(self):
+                self.next(self.b, foreach="columns")
+            @step
+            def b(self):
+                self.next(self.join)
+            @step
+            def join(self, inputs):
+                self.next(self.end)
+            @step
+            def end(self): ...  # ! while the split in 'start' is open
+        """,
+    "a case that leaves a foreach": """
+        class F(FlowSpec):
+            @step
+            def start(self):
+                self.next(self.a, foreach="rows")
+            @step
+            def a(self):
+                self.next({"on": self.join, "off": self.end}, condition="x")
+            @step
+            def join(self, inputs):
+                self.next(self.end)
+            @step
+            def end(self): ...  # ! not all are in the same branch
+        """,
+    "a branch with two joins": """
+        class F(FlowSpec):
+            @step
+            def start(self):
+                self.next(self.a, self.b)
+            @step
+            def a(self):
+                self.next({1: self.one, 2: self.two}, condition="x")
+            @step
+            def b(self):
+                self.next({1: self.one, 2: self.two}, condition="x")
+            @step
+            def one(self, inputs):
+                self.next(self.end)
+            @step
+            def two(self, inputs):  # ! lead 'one' to it as well
+                self.next(self.end)
+            @step
+            def end(self): ...
+        """,
+    "a loop without a way out": """
+        class F(FlowSpec):
+            @step
+            def start(self):
+                self.next({"on": self.end, "off": self.a}, condition="x")
+            @step
+            def a(self):  # ! never comes to 'end'
+                self.next({"on": self.a, "off": self.b}, condition="x")
+            @step
+            def b(self):  # ! never comes to 'end'
+                self.next(self.a)
+            @step
+            def end(self): ...
+        """,
+    "ends that are said twice": """
+        class F(FlowSpec):
+            @step(start=True)
+            def begin(self):
+                self.next(self.start)
+            @step(start=True)
+            def start(self):  # ! stands on 'begin' too
+                self.next(self.finish)
+            @step(end=True)
+            def finish(self):
+                self.next(self.end)  # ! is the last
+            @step
+            def end(self): ...  # ! @step(end=True) on 'finish'  # ! dead end
         """,
     "a word that next does not know": """
         class F(FlowSpec):
@@ -374,6 +493,86 @@ WRONG = {
 }
 
 RIGHT = {
+    "one step": """
+        class F(FlowSpec):
+            @step
+            def all(self):
+                self.x = 1
+        """,
+    "ends of other names": """
+        class F(FlowSpec):
+            @step(start=True)
+            def extract(self):
+                self.next(self.load)
+            @step(end=True)
+            def load(self): ...
+        """,
+    "foreach": """
+        class F(FlowSpec):
+            @step
+            def start(self):
+                self.next(self.a, foreach="rows")
+            @step
+            def a(self):
+                self.next(self.b, num_parallel=4)
+            @step
+            def b(self):
+                self.next(self.inner)
+            @step
+            def inner(self, inputs):
+                self.next(self.c, self.d)
+            @step
+            def c(self):
+                self.next(self.both)
+            @step
+            def d(self):
+                self.next(self.both)
+            @step
+            def both(self, inputs):
+                self.next(self.outer)
+            @step
+            def outer(self, inputs):
+                self.next(self.end)
+            @step
+            def end(self): ...
+        """,
+    "switches that meet again": """
+        class F(FlowSpec):
+            @step
+            def start(self):
+                self.next({"big": self.big, "small": self.small, 3: self.big}, condition="size")
+            @step
+            def big(self):
+                self.next(self.met)
+            @step
+            def small(self):
+                self.next(self.met)
+            @step
+            def met(self):
+                self.next(self.end)
+            @step
+            def end(self): ...
+        """,
+    "loops": """
+        class F(FlowSpec):
+            @step
+            def start(self):
+                self.next(self.a, foreach="rows")
+            @step
+            def a(self):
+                self.next({True: self.a, False: self.b}, condition="goes_on")
+            @step
+            def b(self):
+                self.next(self.c)
+            @step
+            def c(self):
+                self.next({True: self.b, False: self.join}, condition="goes_on")
+            @step
+            def join(self, inputs):
+                self.next(self.end)
+            @step
+            def end(self): ...
+        """,
     "linear": """
         class F(FlowSpec):
             @step

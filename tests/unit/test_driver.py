@@ -210,18 +210,6 @@ class TestEnd:
         assert bench.driver.end.outcome is Outcome.FAILED
         assert "left, end, not to left, right" in bench.driver.end.reason
 
-    def test_a_kind_of_step_that_is_not_executed_yet_fails_the_run_before_it_begins(
-        self, executor: Started, store: LocalStore
-    ) -> None:
-        each = StepNode("start", StepKind.FOREACH, ("end",), is_join=False, line=1, foreach="xs")
-        bench = Bench(plan_of(FlowGraph("F", "f.py", "", (each, node("end")))), executor, store)
-
-        bench.driver.begin()
-
-        assert executor.tasks == []
-        assert bench.driver.end is not None
-        assert bench.driver.end.reason == "Step start cannot be executed: a foreach."
-
     def test_a_cancelled_run_kills_its_tasks_and_keeps_what_finished(
         self, executor: Started, store: LocalStore
     ) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 import pytest
 
@@ -13,26 +12,7 @@ from eventflow.authoring.inputs import Input, Inputs
 from eventflow.authoring.parameter import Parameter
 from eventflow.authoring.step import step
 from eventflow.errors import ArtifactMissing, ArtifactReadOnly, InvalidFlow
-
-if TYPE_CHECKING:
-    pass
-
-
-class Loaded(Mapping[str, object]):
-    """Artifacts that note which of them were loaded."""
-
-    def __init__(self, **values: object) -> None:
-        self._values, self.loaded = values, list[str]()
-
-    def __getitem__(self, name: str) -> object:
-        self.loaded.append(name)
-        return self._values[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._values)
-
-    def __len__(self) -> int:
-        return len(self._values)
+from tests.support.given import Given, joined
 
 
 class Train(FlowSpec):
@@ -85,7 +65,7 @@ def test_a_task_leaves_what_its_step_set_and_what_stays_the_same_in_the_run() ->
 
     following = flow._run_step("start")
 
-    assert following == ("fit",)
+    assert following.steps == ("fit",)
     assert flow._new_artifacts() == {
         "rows": [1, 2],
         "rate": 0.5,
@@ -95,7 +75,7 @@ def test_a_task_leaves_what_its_step_set_and_what_stays_the_same_in_the_run() ->
 
 
 def test_inherited_artifacts_are_loaded_when_they_are_read_and_not_before() -> None:
-    inherited = Loaded(rows=[1, 2], names=("x",), model="large", rate=0.1, depth=1, classes=())
+    inherited = Given(rows=[1, 2], names=("x",), model="large", rate=0.1, depth=1, classes=())
     flow = bound(inherited)
 
     flow._run_step("fit")
@@ -105,7 +85,7 @@ def test_inherited_artifacts_are_loaded_when_they_are_read_and_not_before() -> N
 
 
 def test_what_a_step_changes_in_place_is_a_new_version() -> None:
-    flow = bound(Loaded(rows=[1, 2], names=["x"], rate=0.1, depth=1, classes=()))
+    flow = bound(Given(rows=[1, 2], names=["x"], rate=0.1, depth=1, classes=()))
 
     flow._run_step("fit")
 
@@ -113,7 +93,7 @@ def test_what_a_step_changes_in_place_is_a_new_version() -> None:
 
 
 def test_what_cannot_change_is_not_stored_again() -> None:
-    flow = bound(Loaded(title="t", rate=0.1, depth=1, classes=()))
+    flow = bound(Given(title="t", rate=0.1, depth=1, classes=()))
 
     title = flow.title
 
@@ -121,7 +101,7 @@ def test_what_cannot_change_is_not_stored_again() -> None:
 
 
 def test_a_missing_artifact_is_an_attribute_error_that_says_what_there_is() -> None:
-    flow = bound(Loaded(rows=[1], model="m"))
+    flow = bound(Given(rows=[1], model="m"))
     flow.mine = 1
 
     with pytest.raises(ArtifactMissing, match=r"no artifact 'modle' here. There is: mine, model"):
@@ -149,7 +129,7 @@ def test_what_is_read_only_cannot_be_set(name: str, reason: str) -> None:
 
 
 def test_private_names_are_artifacts_like_any_other() -> None:
-    flow = bound(Loaded(rate=1, depth=1, classes=()))
+    flow = bound(Given(rate=1, depth=1, classes=()))
 
     flow._note = "kept"
 
@@ -208,20 +188,18 @@ def test_next_takes_steps_and_nothing_else() -> None:
         flow.next(flow.helper)  # type: ignore[arg-type]
     with pytest.raises(InvalidFlow, match="takes steps"):
         flow.next("end")  # type: ignore[arg-type]
-    with pytest.raises(InvalidFlow, match=r"foreach=.* not yet executed"):
-        flow.next(flow.end, foreach="rows")
 
 
 def test_a_join_reads_its_inputs_by_index_by_step_and_in_a_loop() -> None:
     flow = Train(use_cli=False)
-    left, right = Loaded(score=1, model="l"), Loaded(score=2, model="r")
-    flow._bind({}, [Input("left", left), Input("right", right)], {})
+    left, right = Given(score=1, model="l"), Given(score=2, model="r")
+    flow._bind({}, joined(Input("left", left), Input("right", right)), {})
 
     following = flow._run_step("join")
 
     inputs = flow._binding.inputs
     assert inputs is not None
-    assert (flow.total, following) == (3, ("end",))
+    assert (flow.total, following.steps) == (3, ("end",))
     assert (inputs[0].model, inputs.right.model, len(inputs)) == ("l", "r", 2)
     assert set(left.loaded) == {"score", "model"}
     with pytest.raises(ArtifactMissing, match="No step 'middle' leads to this join"):
@@ -232,7 +210,7 @@ def test_a_join_reads_its_inputs_by_index_by_step_and_in_a_loop() -> None:
 
 def test_a_join_inherits_nothing_and_says_where_to_read() -> None:
     flow = Train(use_cli=False)
-    flow._bind({}, [Input("left", {"model": 1})], {})
+    flow._bind({}, joined(Input("left", Given(model=1))), {})
 
     with pytest.raises(ArtifactMissing, match=r"from its inputs: inputs.<step>.model"):
         _ = flow.model

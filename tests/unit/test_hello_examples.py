@@ -8,6 +8,7 @@ from eventflow.authoring.graph import check
 from eventflow.authoring.inputs import Input
 from examples.hello.branches import BranchesFlow
 from examples.hello.hello import HelloFlow
+from tests.support.given import Given, joined
 
 
 @pytest.mark.parametrize("flow", [HelloFlow, BranchesFlow])
@@ -21,7 +22,7 @@ def test_hello_greets_whom_it_was_told_to(capsys: pytest.CaptureFixture[str]) ->
 
     following = start._run_step("start")
     end._bind(start._new_artifacts(), None, {"who": "Ann"})
-    end._run_step(following[0])
+    end._run_step(following.steps[0])
 
     assert capsys.readouterr().out == "Hello, Ann!\n"
 
@@ -32,9 +33,9 @@ def test_branches_joins_what_both_counted() -> None:
         flow = BranchesFlow(use_cli=False)
         flow._bind({}, None, {"text": "a bc"})
         flow._run_step(branch)
-        inputs.append(Input(branch, flow._new_artifacts()))
+        inputs.append(Input(branch, Given(**flow._new_artifacts())))
     join = BranchesFlow(use_cli=False)
-    join._bind({}, inputs, {"text": "a bc"})
+    join._bind({}, joined(*inputs), {"text": "a bc"})
 
     join._run_step("join")
 
