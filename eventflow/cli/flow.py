@@ -261,7 +261,9 @@ def _execute(
     world = target.world
     executor = app.local_executor(world)
     try:
-        end = run_by_hand(plan, executor, world.store, world.effects, on_line=_print_line, limits=limits)
+        end = run_by_hand(
+            plan, executor, world.store, world.effects, on_line=_print_line, limits=limits
+        )
     finally:
         executor.close()
         world.close()

@@ -14,6 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from eventflow.errors import StoreUnreachable
+from eventflow.execution.cloning import clone_finished
 from eventflow.execution.driver import DEFAULT_LIMITS, RunDriver
 from eventflow.execution.output import OutputTail
 from eventflow.model.completion import Outcome
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from eventflow.effects import Effects
+    from eventflow.execution.cloning import Origin
     from eventflow.execution.driver import RunLimits
     from eventflow.execution.local import LocalExecutor
     from eventflow.model.run import TaskState
@@ -48,6 +50,7 @@ FAULT_POINTS = (
 
 _MARK_EVERY = timedelta(seconds=10)
 _LOOK_EVERY = timedelta(milliseconds=50)
+_GRACE = timedelta(seconds=5)
 
 
 class OnLine(Protocol):
@@ -64,9 +67,13 @@ def run_by_hand(
     *,
     on_line: OnLine,
     limits: RunLimits = DEFAULT_LIMITS,
+    origin: Origin | None = None,
     on_task_state: Callable[[TaskState], None] | None = None,
 ) -> EndFile:
-    """Execute a run to its end, and decide that end. SIGINT and SIGTERM cancel it.
+    """Execute a run to its end, and decide that end. With `origin` what that run has finished is
+    taken over.
+
+    SIGINT and SIGTERM cancel it: tasks get a SIGINT and some seconds; a second SIGINT kills them.
 
     Call it in the main thread. No task of the run is left when it returns or raises. All lines
     of an attempt have come before its end does.
@@ -75,10 +82,8 @@ def run_by_hand(
         StoreUnreachable, StoreForbidden, BucketMissing: its beginning or its end cannot be
             written. A reader takes the run for failed then: its process stopped.
     """
-    driver = RunDriver(
-        plan, executor, store, effects, limits=limits, on_task_state=on_task_state
-    )
-    return _RunByHand(plan, driver, executor, store, effects, on_line).run()
+    driver = RunDriver(plan, executor, store, effects, limits=limits, on_task_state=on_task_state)
+    return _RunByHand(plan, driver, executor, store, effects, on_line).run(origin)
 
 
 class _RunByHand:
@@ -98,31 +103,48 @@ class _RunByHand:
         self._marks: list[str] = []
         self._marked_at = timedelta()
 
-    def run(self) -> EndFile:
+    def run(self, origin: Origin | None) -> EndFile:
         """See `run_by_hand`."""
-        request = self._plan.request
+        request, graph = self._plan.request, self._plan.graph
         self._mark()  # first, so that nobody ever sees the run without one
-        write_beginning(self._store, RunFile(request, self._plan.graph, ""), request.causes)
+        write_beginning(self._store, RunFile(request, graph, ""), request.causes)
         self._effects.faults.reach("by-hand.beginning-written")
         try:
             with _Interruption() as interruption:
-                self._drive(interruption)
+                try:
+                    if origin is not None:
+                        clone_finished(self._store, origin, self._place, graph)
+                    self._driver.begin(reuse=origin is not None)
+                    self._drive(interruption)
+                except KeyboardInterrupt:
+                    self._driver.cancel(f"stopped at once by {interruption.name}")
                 return self._conclude()
         finally:
             self._executor.kill(request.run_id, self._plan.epoch)
 
     def _drive(self, interruption: _Interruption) -> None:
-        self._driver.begin()
-        while self._driver.end is None:
-            self._look()
-            self._driver.tick()
-            if interruption.name:
-                self._driver.cancel(f"stopped by {interruption.name}")
-            if self._effects.clock.elapsed() - self._marked_at >= _MARK_EVERY:
-                with suppress(StoreUnreachable):  # it looks stopped until the next mark is put
-                    self._mark()
+        while self._driver.end is None and not interruption.name:
+            self._go_on()
+        if interruption.name:
+            self._stop(f"stopped by {interruption.name}")
         for tail in self._tails.values():
             tail.end()
+
+    def _stop(self, reason: str) -> None:
+        """Let tasks end by themselves for a while, as programs do on Ctrl-C."""
+        self._driver.stop()
+        self._executor.interrupt(self._plan.request.run_id, self._plan.epoch)
+        until = self._effects.clock.elapsed() + _GRACE
+        while self._driver.is_at_work and self._effects.clock.elapsed() < until:
+            self._go_on()
+        self._driver.cancel(reason)
+
+    def _go_on(self) -> None:
+        self._look()
+        self._driver.tick()
+        if self._effects.clock.elapsed() - self._marked_at >= _MARK_EVERY:
+            with suppress(StoreUnreachable):  # it looks stopped until the next mark is put
+                self._mark()
 
     def _look(self) -> None:
         ends = self._executor.poll(_LOOK_EVERY)

@@ -67,6 +67,7 @@ class RunDriver:
         self._at_work: dict[TaskKey, TaskPlan] = {}
         self._waiting: list[tuple[timedelta, TaskPlan]] = []
         self._cancelled: RunEnd | None = None
+        self._is_stopping = False
 
     @property
     def end(self) -> RunEnd | None:
@@ -100,7 +101,7 @@ class RunDriver:
             return
         if end.outcome is Outcome.SUCCEEDED:
             self._succeeded(end)
-        elif not self._goes_on(task, end.reason):
+        elif not self._is_stopping and not self._goes_on(task, end.reason):
             self._schedule.failed(end.key, end.reason)
             self._give_up_waiting()
         self._effects.faults.reach("driver.task-ended")
@@ -114,6 +115,16 @@ class RunDriver:
             if self._has_room:
                 self._waiting.remove(waiting)
                 self._start(waiting[1])
+
+    def stop(self) -> None:
+        """Start nothing more; what runs may end."""
+        self._is_stopping = True
+        self._waiting.clear()
+
+    @property
+    def is_at_work(self) -> bool:
+        """Whether an attempt runs."""
+        return bool(self._at_work)
 
     def cancel(self, reason: str) -> None:
         """End the run as cancelled, with what has finished; its tasks are killed."""
@@ -159,6 +170,8 @@ class RunDriver:
         return len(self._at_work) < self._limits.max_workers
 
     def _start_ready(self) -> None:
+        if self._is_stopping:
+            return
         self.tick()
         while (ready := self._schedule.peek()) is not None:
             if not self._has_room and not ready.is_in_gang:

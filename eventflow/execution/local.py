@@ -139,6 +139,13 @@ class LocalExecutor:
             if attempt.task.run.request.run_id == run_id:
                 yield attempt.task.key, attempt.folder
 
+    def interrupt(self, run_id: str, epoch: int) -> None:
+        """Send SIGINT to the tasks of one execution: to Python code a KeyboardInterrupt. Their
+        ends are reported; one that goes on is for `kill`."""
+        codes = {each.code for each in self._running.values() if each.is_of(run_id, epoch)}
+        for code in codes & self._templates.keys():
+            self._templates[code].interrupt(run_id, epoch)
+
     def kill(self, run_id: str, epoch: int) -> None:
         doomed = {
             number: attempt

@@ -19,7 +19,16 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from datetime import timedelta
 
-__all__ = ["adopt_orphans", "children", "die_with", "kill", "kill_children", "oom_kills", "reap"]
+__all__ = [
+    "adopt_orphans",
+    "children",
+    "die_with",
+    "interrupt",
+    "kill",
+    "kill_children",
+    "oom_kills",
+    "reap",
+]
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
@@ -52,6 +61,12 @@ def children() -> set[int]:
         ):
             found.update(map(int, listing.readall().split()))
     return found
+
+
+def interrupt(pid: int) -> None:
+    """SIGINT to all of the group that a child leads, as Ctrl-C in a terminal."""
+    with suppress(ProcessLookupError, PermissionError):  # it leads no group (yet)
+        os.killpg(pid, signal.SIGINT)
 
 
 def kill(pid: int) -> None:

@@ -8,7 +8,7 @@ from eventflow.model.task import TaskKey
 from eventflow.store.artifacts import read_tasks
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from eventflow.model.schedule import Ready, Schedule
     from eventflow.store.artifacts import TaskRecord
@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from eventflow.store.port import Store
 
     Standing = Mapping[tuple[str, str], Sequence[TaskKey]]
+    Find = Callable[[Sequence[Ready]], Mapping[Ready, TaskRecord]]
 
-__all__ = ["standing_attempts", "take_up"]
+__all__ = ["fitting", "go_through", "standing_attempts", "take_up", "whole_gangs"]
 
 
 def take_up(schedule: Schedule, store: Store, place: RunPlace) -> None:
@@ -28,16 +29,41 @@ def take_up(schedule: Schedule, store: Store, place: RunPlace) -> None:
     one read for each attempt, those of tasks that lie side by side in parallel.
     """
     standing = standing_attempts(store, place)
+
+    def find(wave: Sequence[Ready]) -> Mapping[Ready, TaskRecord]:
+        def fits(ready: Ready, record: TaskRecord) -> bool:
+            return record.inputs == ready.inputs and _goes_on(schedule, record)
+
+        return whole_gangs(wave, dict(fitting(store, place, wave, standing, fits)))
+
+    go_through(schedule, find)
+
+
+def go_through(schedule: Schedule, find: Find) -> None:
+    """Let all tasks succeed that `find` has the artifacts of, from the first one on, wave after
+    wave; the others are left to be taken. The record that is found of a task becomes its own."""
     missing: list[Ready] = []
     while wave := tuple(iter(schedule.take, None)):
-        found = _found(schedule, store, place, wave, standing)
+        found = find(wave)
         for ready in wave:
-            record = found.get((ready.step, ready.task))
-            if record is None:
+            if ready not in found:
                 missing.append(ready)
             else:
+                record = found[ready]
                 schedule.succeeded(record.key, record.next_steps, record.splits)
     schedule.give_back(tuple(missing))
+
+
+def whole_gangs(
+    wave: Sequence[Ready], found: Mapping[Ready, TaskRecord]
+) -> dict[Ready, TaskRecord]:
+    """What was found, without gangs of which a task is missing: they run at once or not at all."""
+    broken = {ready.inputs for ready in wave if ready.is_in_gang and ready not in found}
+    return {
+        ready: record
+        for ready, record in found.items()
+        if not (ready.is_in_gang and ready.inputs in broken)
+    }
 
 
 def standing_attempts(store: Store, place: RunPlace) -> Standing:
@@ -53,26 +79,22 @@ def standing_attempts(store: Store, place: RunPlace) -> Standing:
     return {name: sorted(keys, reverse=True) for name, keys in attempts.items()}
 
 
-def _found(
-    schedule: Schedule, store: Store, place: RunPlace, wave: Sequence[Ready], standing: Standing
-) -> dict[tuple[str, str], TaskRecord]:
-    """What counts of the tasks of a wave, by (step, task)."""
-    names = [(ready.step, ready.task) for ready in wave]
-    keys = [key for name in names for key in standing.get(name, ())]
+def fitting(
+    store: Store,
+    place: RunPlace,
+    wave: Sequence[Ready],
+    standing: Standing,
+    fits: Callable[[Ready, TaskRecord], bool],
+) -> Iterator[tuple[Ready, TaskRecord]]:
+    """For each task of a wave that has one, the first of its attempts that fits it."""
+    candidates = [standing.get((ready.step, ready.task), ()) for ready in wave]
+    keys = [key for each in candidates for key in each]
     records = dict(zip(keys, read_tasks(store, place, keys), strict=True))
-    found = {}
-    for ready, name in zip(wave, names, strict=True):
-        fitting = (records[key] for key in standing.get(name, ()))
-        record = next((each for each in fitting if _fits(schedule, ready, each)), None)
-        if record is not None:
-            found[name] = record
-    broken = {r.inputs for r in wave if r.is_in_gang and (r.step, r.task) not in found}
-    for ready in wave:
-        if ready.is_in_gang and ready.inputs in broken:
-            found.pop((ready.step, ready.task), None)
-    return found
+    for ready, each in zip(wave, candidates, strict=True):
+        found = next((records[key] for key in each if fits(ready, records[key])), None)
+        if found is not None:
+            yield ready, found
 
 
-def _fits(schedule: Schedule, ready: Ready, record: TaskRecord) -> bool:
-    goes_on = schedule.allows(ready.step, record.next_steps, record.splits)
-    return record.inputs == ready.inputs and goes_on
+def _goes_on(schedule: Schedule, record: TaskRecord) -> bool:
+    return schedule.allows(record.key.step, record.next_steps, record.splits)

@@ -34,6 +34,7 @@ from eventflow.execution.process_tree import (
     adopt_orphans,
     children,
     die_with,
+    interrupt,
     kill,
     kill_children,
     oom_kills,
@@ -160,6 +161,8 @@ class _Template:
                 self._warm_up(Begin.from_message(message))
             case "start":
                 self._launch(Start.from_message(message, body))
+            case "interrupt":
+                self._interrupt(message["run_id"], message["epoch"])
             case "kill":
                 self._kill(message["run_id"], message["epoch"])
             case "close":
@@ -191,6 +194,13 @@ class _Template:
         if _PUBLISHING in sys.modules:
             self._expect_publishing(world)
         return loaded, world
+
+    def _interrupt(self, run_id: str, epoch: int) -> None:
+        for child in self._children.values():
+            if (child.start.run_id, child.start.key.epoch) == (run_id, epoch):
+                child.is_unwanted = True
+                if not child.start.post_mortem:
+                    interrupt(child.process.pid)
 
     def _kill(self, run_id: str, epoch: int) -> None:
         for child in self._children.values():

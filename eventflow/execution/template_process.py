@@ -65,6 +65,10 @@ class TemplateProcess:
         """Start an attempt, after the import where that is not done yet."""
         self.channel.send(start.to_message())
 
+    def interrupt(self, run_id: str, epoch: int) -> None:
+        """Send SIGINT to the attempts of one execution."""
+        self.channel.send(pack({"do": "interrupt", "run_id": run_id, "epoch": epoch}))
+
     def kill(self, run_id: str, epoch: int) -> None:
         """Kill the attempts of one execution."""
         self.channel.send(pack({"do": "kill", "run_id": run_id, "epoch": epoch}))

@@ -70,7 +70,8 @@ class RunRequest:
     """A run that has to be executed, exactly once.
 
     `parameters` maps names to JSON text. `causes` are oldest first; when they are larger than
-    256 KiB they stand in the blob `causes_digest` instead, and `causes` is empty.
+    256 KiB they stand in the blob `causes_digest` instead, and `causes` is empty. `origin` is the
+    id of the run that it resumes, None for most.
     """
 
     run_id: str
@@ -83,6 +84,7 @@ class RunRequest:
     roots: tuple[Offset, ...]
     hops: int
     requested_at: datetime
+    origin: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from eventflow.errors import (
 from eventflow.model.offset import Offset
 from eventflow.model.task import Item, TaskKey
 from eventflow.store.blobs import digest_of, get_blob
-from eventflow.store.deciding import decide, parse_json, read_json
+from eventflow.store.deciding import decide, encode_json, parse_json, read_json
 from eventflow.store.encoders import Encoded, decode, encode
 from eventflow.store.layout import blob_key
 
@@ -39,10 +39,12 @@ __all__ = [
     "read_task",
     "read_tasks",
     "save_values",
+    "write_clones",
     "write_task",
 ]
 
 INLINE_BYTES = 32 * 1024
+_CLONE = "clone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +134,17 @@ def write_task(store: Store, place: RunPlace, record: TaskRecord, nonce: str) ->
     The last of its puts: what `record` refers to has to be durable.
     """
     return decide(store, place.artifacts(record.key), _record_to_json(record), nonce=nonce)
+
+
+def write_clones(store: Store, place: RunPlace, records: Sequence[TaskRecord]) -> None:
+    """Make the artifacts of tasks visible that a run takes over from another, each on its own.
+
+    On return all are durable; a repeat is harmless: nobody else writes attempts of that name.
+    """
+    store.put_all(
+        (place.artifacts(each.key), encode_json({"nonce": _CLONE, **_record_to_json(each)}))
+        for each in records
+    )
 
 
 def read_task(store: Store, place: RunPlace, key: TaskKey) -> TaskRecord:

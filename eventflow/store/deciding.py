@@ -15,7 +15,7 @@ from eventflow.errors import CorruptObject
 if TYPE_CHECKING:
     from eventflow.store.port import Store
 
-__all__ = ["Decided", "decide", "parse_json", "read_json"]
+__all__ = ["Decided", "decide", "encode_json", "parse_json", "read_json"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +29,15 @@ class Decided:
 def decide(store: Store, key: str, content: dict[str, Any], *, nonce: str) -> Decided:
     """Put `content` with `nonce` under `key`, unless something stands there already."""
     mine = {"nonce": nonce, **content}
-    body = json.dumps(mine, separators=(",", ":"), sort_keys=True).encode()
-    if store.put_if_absent(key, body):
+    if store.put_if_absent(key, encode_json(mine)):
         return Decided(is_mine=True, content=mine)
     standing = read_json(store, key)
     return Decided(is_mine=standing.get("nonce") == nonce, content=standing)
+
+
+def encode_json(content: object) -> bytes:
+    """JSON without spaces, in the order of the names."""
+    return json.dumps(content, separators=(",", ":"), sort_keys=True).encode()
 
 
 def read_json(store: Store, key: str) -> dict[str, Any]:

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import base64
-import json
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -18,7 +17,7 @@ from eventflow.model.offset import Offset
 from eventflow.model.run import Cause, RunRequest
 from eventflow.model.task import RunEnd, TaskKey
 from eventflow.model.trigger import Source
-from eventflow.store.deciding import decide, read_json
+from eventflow.store.deciding import decide, encode_json, read_json
 from eventflow.store.graphs import graph_from_json, graph_to_json
 from eventflow.store.layout import (
     RunPlace,
@@ -81,7 +80,7 @@ def write_beginning(store: Store, run: RunFile, causes: Sequence[Cause]) -> None
     """
     request = run.request
     objects: list[tuple[str, bytes]] = [
-        (place_of(request).run, _dump(run_to_json(run))),
+        (place_of(request).run, encode_json(run_to_json(run))),
         (index_key(request.namespace, request.flow, request.run_id, request.requested_at), b""),
         (flow_key(request.namespace, request.flow), b""),
         *_lineage(request, causes),
@@ -145,7 +144,7 @@ def _lineage(request: RunRequest, causes: Sequence[Cause]) -> Iterator[tuple[str
         blocks.setdefault(lineage_prefix(cause.origin), []).append(cause.origin)
     for origins in blocks.values():
         key = lineage_key(origins, request.namespace, request.flow, request.run_id)
-        yield key, _dump(sorted(origin.offset for origin in origins))
+        yield key, encode_json(sorted(origin.offset for origin in origins))
 
 
 def _downstream(request: RunRequest, causes: Sequence[Cause]) -> Iterator[tuple[str, bytes]]:
@@ -155,11 +154,7 @@ def _downstream(request: RunRequest, causes: Sequence[Cause]) -> Iterator[tuple[
         flow = cause.flow
         upstream = RunPlace(cause.run_namespace, flow, cause.run_id)
         key = upstream.downstream(request.namespace, request.flow, request.run_id)
-        yield key, _dump(str(cause.origin))
-
-
-def _dump(content: object) -> bytes:
-    return json.dumps(content, separators=(",", ":"), sort_keys=True).encode()
+        yield key, encode_json(str(cause.origin))
 
 
 def _key_to_json(key: TaskKey) -> list[object]:
@@ -225,6 +220,7 @@ def run_to_json(run: RunFile) -> dict[str, Any]:
         "roots": [_offset_to_json(root) for root in request.roots],
         "hops": request.hops,
         "requested_at": request.requested_at.isoformat(),
+        "origin": request.origin,
         "code_digest": run.code_digest,
         "graph": graph_to_json(run.graph),
     }
@@ -243,5 +239,6 @@ def run_from_json(content: dict[str, Any]) -> RunFile:
         roots=tuple(Offset(*root) for root in content["roots"]),
         hops=content["hops"],
         requested_at=datetime.fromisoformat(content["requested_at"]),
+        origin=content["origin"],
     )
     return RunFile(request, graph_from_json(content["graph"]), content["code_digest"])
