@@ -194,26 +194,52 @@ class TestByHand:
         plan = flows.plan(flows.code(one_step(body)))
         former = signal.getsignal(number)
 
-        end = by_hand(flows, plan, lambda *_: os.kill(os.getpid(), number))
+        def interrupt(_key: TaskKey, stream: str, _line: str) -> None:
+            if stream == "stdout":
+                os.kill(os.getpid(), number)
+
+        end = by_hand(flows, plan, interrupt)
 
         assert (end.outcome, end.reason) == (Outcome.CANCELLED, f"stopped by {number.name}")
         eventually(lambda: not is_running(flows.pid("on")), timeout=5)
         assert eventually(lambda: flows.output(flows.task(plan), "stdout")) == "1\n"
         assert signal.getsignal(number) is former
 
-    def test_a_second_interrupt_ends_it_at_once_without_an_end(self, flows: Flows) -> None:
-        body = "Path(self.folder, 'on').write_text(f'{os.getpid()}\\n')\nprint(1)\ntime.sleep(60)"
+    def test_a_step_can_clean_up_when_it_is_interrupted(self, flows: Flows) -> None:
+        body = """
+        try:
+            print(1, flush=True)
+            time.sleep(60)
+        finally:
+            Path(self.folder, "cleaned").touch()
+        """
+        plan = flows.plan(flows.code(one_step(body)))
+
+        def interrupt(_key: TaskKey, stream: str, _line: str) -> None:
+            if stream == "stdout":
+                os.kill(os.getpid(), signal.SIGINT)
+
+        end = by_hand(flows, plan, interrupt)
+
+        assert (end.outcome, (flows.folder / "cleaned").exists()) == (Outcome.CANCELLED, True)
+
+    def test_a_second_interrupt_kills_what_does_not_heed_the_first(self, flows: Flows) -> None:
+        body = """
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        Path(self.folder, 'on').write_text(f'{os.getpid()}\\n')
+        print(1, flush=True)
+        time.sleep(60)
+        """
         plan = flows.plan(flows.code(one_step(body)))
 
         def interrupt_twice(*_: object) -> None:
             os.kill(os.getpid(), signal.SIGINT)
             os.kill(os.getpid(), signal.SIGINT)
 
-        with pytest.raises(KeyboardInterrupt):
-            by_hand(flows, plan, interrupt_twice)
+        end = by_hand(flows, plan, interrupt_twice)
 
+        assert (end.outcome, end.reason) == (Outcome.CANCELLED, "stopped at once by SIGINT")
         eventually(lambda: not is_running(flows.pid("on")), timeout=5)
-        assert read_end(flows.world().store, place_of(plan.request)) is None
 
     def test_marks_of_life_come_while_it_runs_and_go_with_it(self, flows: Flows) -> None:
         body = "print(1)\nwhile not Path(self.folder, 'go').exists():\n    time.sleep(0.005)"

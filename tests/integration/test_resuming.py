@@ -184,8 +184,8 @@ def test_a_run_that_was_interrupted_is_cancelled_and_can_be_resumed(flows: Flows
     (flows.folder / "wait").touch()
     world = flows.world()
 
-    def interrupt(key: TaskKey, _stream: str, _line: str) -> None:
-        if key.task == "0-1":
+    def interrupt(key: TaskKey, stream: str, _line: str) -> None:
+        if (key.task, stream) == ("0-1", "stdout"):
             os.kill(os.getpid(), signal.SIGINT)
 
     end = run_by_hand(origin, flows.executor(), world.store, world.effects, on_line=interrupt)
