@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from eventflow.execution.channel import Channel
+from eventflow.execution.messages import decode_run
 from eventflow.execution.output import flush_streams
 from eventflow.execution.process_tree import kill, reap
 from eventflow.execution.task_process import HANDLED, live
@@ -24,17 +25,20 @@ if TYPE_CHECKING:
     from eventflow.context import World
     from eventflow.execution.loading import Loaded
     from eventflow.execution.messages import Begin, Start
+    from eventflow.model.task import RunPlan
 
 __all__ = ["Launcher", "Process"]
 
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """A process for one attempt, a child of this one."""
+    """A process for one attempt, a child of this one. It has the run in its memory whose bytes
+    are `knows`."""
 
     pid: int
     channel: Channel
     is_forked: bool
+    knows: bytes = b""
 
 
 class Launcher:
@@ -54,6 +58,9 @@ class Launcher:
         self._loaded, self._world, self._let_go = loaded, world, let_go
         self._forks = forks
         self._spare: Process | None = None
+        # A run is decoded once, here, and not by each of its tasks.
+        self._latest = b""
+        self._known: tuple[bytes, RunPlan | None] = b"", None
 
     @property
     def pids(self) -> set[int]:
@@ -68,7 +75,8 @@ class Launcher:
         """
         spare, self._spare = self._spare, None
         process = spare or (self._fork() if self._forks else self._spawn())
-        process.channel.send(start.to_message())
+        self._latest = start.run
+        process.channel.send(start.to_message(with_run=process.knows != start.run))
         return process
 
     def keep_ready(self) -> None:
@@ -77,6 +85,8 @@ class Launcher:
             # It had nothing to do yet: what the module left in it does not survive a fork.
             self.give_up_forks()
         if self._forks and self._spare is None:
+            if self._known[0] != self._latest:
+                self._known = self._latest, decode_run(self._latest)
             with suppress(OSError):  # the launch will fail of it, and say so
                 self._spare = self._fork()
 
@@ -103,13 +113,13 @@ class Launcher:
                     signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)
             if pid == 0:
                 self._be_a_fork(parent, channel, theirs)
-            return Process(pid, channel, is_forked=True)
+            return Process(pid, channel, is_forked=True, knows=self._known[0])
 
     def _be_a_fork(self, parent: int, ours: Channel, theirs: socket.socket) -> None:
         try:
             ours.close()
             self._let_go()
-            live(parent, theirs, lambda: (self._loaded, self._world))
+            live(parent, theirs, lambda: (self._loaded, self._world), self._known[1])
         finally:
             os._exit(1)  # a fork must never go on as a second template
 

@@ -94,8 +94,8 @@ class Start:
             timeout_s=task.run.graph.step(task.key.step).how.timeout_s,
         )
 
-    def to_message(self) -> bytes:
-        """As bytes, ready to send."""
+    def to_message(self, *, with_run: bool = True) -> bytes:
+        """As bytes, ready to send; without the run to a process that has it already."""
         return pack(
             {
                 "do": "start",
@@ -111,7 +111,7 @@ class Start:
                 "timeout_s": self.timeout_s,
                 "post_mortem": self.post_mortem,
             },
-            self.run,
+            self.run if with_run else b"",
         )
 
     @classmethod
@@ -132,9 +132,11 @@ class Start:
             post_mortem=message["post_mortem"],
         )
 
-    def plan(self) -> TaskPlan:
-        """The whole plan of the task."""
-        return TaskPlan(decode_run(self.run), self.key, self.inputs, self.items, self.failure)
+    def plan(self, known: RunPlan | None = None) -> TaskPlan:
+        """The whole plan of the task; `known` is its run where that was not sent along."""
+        run = decode_run(self.run) if self.run else known
+        assert run is not None, "a start without its run"
+        return TaskPlan(run, self.key, self.inputs, self.items, self.failure)
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from eventflow.context import World
     from eventflow.execution.loading import Loaded
     from eventflow.execution.messages import Message
+    from eventflow.model.task import RunPlan
 
 __all__ = ["HANDLED", "live", "live_in_new_interpreter"]
 
@@ -44,12 +45,16 @@ _READ_BYTES = 256 * 1024
 
 
 def live(
-    parent: int, template: socket.socket, prepare: Callable[[], tuple[Loaded, World]]
+    parent: int,
+    template: socket.socket,
+    prepare: Callable[[], tuple[Loaded, World]],
+    known: RunPlan | None = None,
 ) -> NoReturn:
     """Be the process of the attempt that `template` names next, to its end.
 
     `parent` is the template's process. `prepare` gives what a fork has, and what a fresh
-    interpreter makes: the flow's module, and a world in which nothing is connected yet.
+    interpreter makes: the flow's module, and a world in which nothing is connected yet. `known`
+    is the run of an attempt that comes without one.
     """
     status = 1
     try:
@@ -57,7 +62,7 @@ def live(
         message, run = _next_message(template)
         start = Start.from_message(message, run)
         _redirect(Path(start.folder))
-        _work(start, template, prepare)
+        _work(start, template, prepare, known)
         atexit._run_exitfuncs()
         flush_streams()
         if not children():
@@ -83,12 +88,15 @@ def live_in_new_interpreter(connect: Callable[[str], World], template: socket.so
 
 
 def _work(
-    start: Start, template: socket.socket, prepare: Callable[[], tuple[Loaded, World]]
+    start: Start,
+    template: socket.socket,
+    prepare: Callable[[], tuple[Loaded, World]],
+    known: RunPlan | None,
 ) -> None:
     loaded, world = prepare()
     context.use(world)
     template.sendall(_STARTED)
-    attempt = Attempt(start.plan(), world, Path(start.folder))
+    attempt = Attempt(start.plan(known), world, Path(start.folder))
     report = attempt.bury(start.post_mortem) if start.post_mortem else attempt.run(loaded)
     template.sendall(report.to_message())
 
