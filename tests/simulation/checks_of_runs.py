@@ -8,12 +8,12 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tests.simulation.history import Fate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from tests.simulation.evidence import Entry, Evidence, Run
     from tests.simulation.history import TaskRun
@@ -124,9 +124,24 @@ def manifests_name_what_stands(evidence: Evidence) -> Iterator[str]:
             if key not in evidence.puts or evidence.puts[key][0].sequence > put.sequence:
                 yield f"the end of run {run_id} counts {name}, which had no artifacts"
         if end["outcome"] == "succeeded":
-            missing = {f"{step}/0" for step in evidence.steps_of(run_id)} - end["manifest"].keys()
+            missing = _tasks_of(evidence, run_id, root, end) - end["manifest"].keys()
             for name in sorted(missing):
                 yield f"run {run_id} succeeded without {name}"
+
+
+def _tasks_of(evidence: Evidence, run_id: str, root: str, end: Mapping[str, Any]) -> set[str]:
+    """The tasks that a run has to have: one a step, and one for each item that a foreach found."""
+    steps = evidence.steps_of(run_id)
+    tasks = {f"{step['name']}/0" for step in steps}
+    for step in steps:
+        counted = end["manifest"].get(f"{step['name']}/0")
+        if step["kind"] == "foreach" and counted:
+            epoch, name, task, attempt = counted
+            put = evidence.puts[f"{root}e{epoch}/{name}/{task}/{attempt}{_ARTIFACTS}"][0]
+            (item,) = step["next_steps"]
+            tasks.discard(f"{item}/0")
+            tasks.update(f"{item}/0-{i}" for i in range(json.loads(put.data)["splits"]))
+    return tasks
 
 
 def manifests_are_one_execution(evidence: Evidence) -> Iterator[str]:
@@ -148,7 +163,7 @@ def runs_fail_for_a_reason(evidence: Evidence) -> Iterator[str]:
     for run_id, (_, end) in evidence.ends.items():
         if not end["reason"].startswith("Step "):
             continue
-        step = end["reason"].split()[1]
+        step = end["reason"].split()[1].partition("/")[0]
         of_step = [each for each in tasks[run_id] if each.step == step]
         if not any(each.fate in _FATAL for each in of_step if each.epoch == end["epoch"]):
             yield f"run {run_id} says {end['reason']!r}, but that task did well"

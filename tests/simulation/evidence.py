@@ -119,13 +119,15 @@ class Evidence:
         ends = ((key, puts[0]) for key, puts in self.puts.items() if key.endswith("/end.json"))
         return {key.split("/")[-2]: (put, json.loads(put.data)) for key, put in ends}
 
-    def steps_of(self, run_id: str) -> Sequence[str]:
-        """The steps of the version that was requested; none of one that nobody knows."""
+    def steps_of(self, run_id: str) -> Sequence[Mapping[str, Any]]:
+        """The steps of the version that was requested, as its graph has them; none of one that
+        nobody knows."""
         requests = (each.value for each in self.requests if each.value["run_id"] == run_id)
         for request in requests:
             key = request["namespace"], request["flow"], request["version"]
             if key in self.deployments:
-                return [step["name"] for step in self.deployments[key]["graph"]["steps"]]
+                steps: Sequence[Mapping[str, Any]] = self.deployments[key]["graph"]["steps"]
+                return steps
         return ()
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from eventflow.errors import EventflowError, ObjectMissing
 from eventflow.model.completion import Outcome
 from eventflow.model.event import EventRecord, Publisher
+from eventflow.model.graph import StepKind
 from eventflow.model.occurrence import JSON
 from eventflow.model.task import TaskEnd
 from eventflow.store.artifacts import TaskRecord, read_task, save_values, write_task
@@ -81,6 +82,14 @@ class TaskWorld:
     codec: Codec
     history: list[TaskHistory]
     oddities: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """Where a task that succeeded goes on."""
+
+    next_steps: tuple[str, ...]
+    splits: int
 
 
 class UserCodeFailed(Exception):
@@ -193,66 +202,70 @@ class SimulatedExecutor:
     def _bury(self, history: TaskHistory) -> None:
         """It may have got to its end before it died."""
         plan = history.plan
-        if place_of(plan.run.request).artifacts(plan.key) in self._world.bucket.objects:
-            next_steps = plan.run.graph.step(plan.key.step).next_steps
-            self._tell(history, Outcome.SUCCEEDED, next_steps, "")
+        standing = self._world.bucket.objects.get(place_of(plan.run.request).artifacts(plan.key))
+        if standing is not None:
+            said = json.loads(standing.data)
+            self._tell(history, _Said(tuple(said["next_steps"]), said["splits"]))
         else:
-            self._tell(history, Outcome.FAILED, (), "its process was killed by SIGKILL")
+            self._tell(history, "its process was killed by SIGKILL")
 
-    def _tell(
-        self, history: TaskHistory, outcome: Outcome, next_steps: tuple[str, ...], reason: str
-    ) -> None:
+    def _tell(self, history: TaskHistory, said: _Said | str) -> None:
+        """What a task that succeeded said, or why it failed."""
         run_id, key = history.plan.run.request.run_id, history.plan.key
         now = self._runner.clock.now()
-        self._ends.append(TaskEnd(run_id, key, outcome, next_steps, reason, now))
+        if isinstance(said, str):
+            end = TaskEnd(run_id, key, Outcome.FAILED, (), said, now)
+        else:
+            end = TaskEnd(run_id, key, Outcome.SUCCEEDED, said.next_steps, "", now, said.splits)
+        self._ends.append(end)
         self._universe.notify()
 
     # -- the task process ------------------------------------------------------------------------
 
     def _work(self, history: TaskHistory, process: Process) -> None:
         try:
-            next_steps = self._attempt(history.plan, process)
+            said = self._attempt(history.plan, process)
         except (EventflowError, UserCodeFailed) as error:
             history.ended, history.why = "failed", type(error).__name__
-            self._report(history, process, Outcome.FAILED, (), str(error))
+            self._report(history, process, str(error))
         else:
             history.ended = "done"
-            self._report(history, process, Outcome.SUCCEEDED, next_steps, "")
+            self._report(history, process, said)
 
-    def _report(
-        self,
-        history: TaskHistory,
-        process: Process,
-        outcome: Outcome,
-        next_steps: tuple[str, ...],
-        reason: str,
-    ) -> None:
+    def _report(self, history: TaskHistory, process: Process, said: _Said | str) -> None:
         if process.pid in self._running:
-            self._tell(history, outcome, next_steps, reason)
+            self._tell(history, said)
 
-    def _attempt(self, plan: TaskPlan, process: Process) -> tuple[str, ...]:
-        """What a task process does; the steps that follow."""
+    def _attempt(self, plan: TaskPlan, process: Process) -> _Said:
+        """What a task process does; where it goes on."""
         universe = self._universe
         store, began = SimulatedStore(universe, self._world.bucket), process.clock.now()
         place = place_of(plan.run.request)
         self._read_inputs(plan, store)
-        self._compute()
-        published = self._publish(plan, process)
-        if universe.happens("task.fails"):
-            raise UserCodeFailed("ValueError: no rows")
+        published: tuple[Offset, ...] = ()
+        if not plan.failure:  # otherwise only the failure is recorded
+            self._compute()
+            published = self._publish(plan, process)
+            if universe.happens("task.fails"):
+                raise UserCodeFailed("ValueError: no rows")
         values = save_values(store, plan.run.project, {"epoch": plan.key.epoch})
-        next_steps = plan.run.graph.step(plan.key.step).next_steps
+        node = plan.run.graph.step(plan.key.step)
+        # Another attempt may find other items.
+        splits = universe.random.randint(1, 3) if node.kind is StepKind.FOREACH else 0
         record = TaskRecord(
             key=plan.key,
             artifacts=values,
-            next_steps=next_steps,
+            next_steps=node.next_steps,
             published=published,
             started_at=began,
             finished_at=process.clock.now(),
             inputs=plan.inputs,
+            splits=splits,
+            items=plan.items,
         )
-        write_task(store, place, record, nonce=f"{plan.key.path}-{process.pid}")
-        return next_steps
+        nonce = f"{plan.key.path}-{process.pid}"
+        standing = write_task(store, place, record, nonce=nonce).content
+        return _Said(tuple(standing["next_steps"]), standing["splits"])
 
     def _read_inputs(self, plan: TaskPlan, store: SimulatedStore) -> None:
         for each in plan.inputs:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import json
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from eventflow.model.deployment import ParameterSpec, ParameterType
 from eventflow.model.graph import FlowGraph, StepKind, StepNode
+from eventflow.model.policy import StepPolicy
 from eventflow.model.trigger import FieldMapping, Source, Subscription, Trigger
 
 __all__ = ["Act", "Delete", "Deploy", "Design", "Publish", "SendAgain", "drawn", "published_by"]
@@ -155,7 +156,8 @@ def _train(by: random.Random) -> Design:
     name = by.choice(("landed", "landed", "landed", "approved"))
     trigger = Trigger(Source.EVENT, (Subscription(name, mappings),))
     middle = by.choice(((), ("train",), ("left", "right")))
-    return Design(_graph("Train", *middle, publishes="scored"), trigger, parameters)
+    graph = _graph("Train", *middle, publishes="scored", each=by.random() < 0.3)
+    return Design(_insisting(graph, by), trigger, parameters)
 
 
 def _merge(by: random.Random) -> Design:
@@ -174,13 +176,32 @@ def _scored() -> Design:
     return Design(_graph("Scored", "step"), Trigger(Source.EVENT, (Subscription("scored"),)))
 
 
-def _graph(flow: str, *middle: str, publishes: str = "") -> FlowGraph:
-    """`start`, one or two steps side by side, `end`."""
+def _graph(flow: str, *middle: str, publishes: str = "", each: bool = False) -> FlowGraph:
+    """`start`, one or two steps side by side, `end`; the one step may be for `each` item."""
     doc = f"{_PUBLISHES}{publishes}" if publishes else ""
     kind = StepKind.SPLIT if len(middle) > 1 else StepKind.LINEAR
+    if each and len(middle) == 1:
+        kind = StepKind.FOREACH
     steps = (
         StepNode("start", kind, middle or ("end",), is_join=False, line=1),
-        *(StepNode(each, StepKind.LINEAR, ("end",), is_join=False, line=2) for each in middle),
-        StepNode("end", StepKind.END, (), is_join=len(middle) > 1, line=3, doc=doc),
+        *(StepNode(name, StepKind.LINEAR, ("end",), is_join=False, line=2) for name in middle),
+        StepNode("end", StepKind.END, (), is_join=kind is not StepKind.LINEAR, line=3, doc=doc),
     )
     return FlowGraph(flow, "flow.py", "", steps)
+
+
+def _insisting(graph: FlowGraph, by: random.Random) -> FlowGraph:
+    """Some flows try a failed task again, and some go on after its last failure."""
+    if by.random() < 0.5:
+        return graph
+    policy = StepPolicy(
+        retries=by.randint(1, 2),
+        retry_wait_s=by.choice((0.0, 0.5)),
+        is_caught=by.random() < 0.3,
+    )
+    not_caught = replace(policy, is_caught=False)
+    steps = tuple(
+        replace(node, policy=not_caught if node.kind is StepKind.FOREACH else policy)
+        for node in graph.steps
+    )
+    return replace(graph, steps=steps)
