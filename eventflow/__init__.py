@@ -9,9 +9,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from eventflow.authoring.config import Config
+    from eventflow.authoring.config_expr import config_expr
     from eventflow.authoring.current import current
     from eventflow.authoring.event import Event
     from eventflow.authoring.flow_spec import FlowSpec
+    from eventflow.authoring.include_file import IncludeFile
     from eventflow.authoring.parameter import JSONType, Parameter
     from eventflow.authoring.project import project
     from eventflow.authoring.step import step
@@ -27,17 +30,22 @@ if TYPE_CHECKING:
     from eventflow.client.scope import default_namespace, get_namespace, namespace
     from eventflow.client.step import Step
     from eventflow.client.task import Task
+    from eventflow.model.config_value import ConfigValue
 
 __all__ = [
+    "Config",
+    "ConfigValue",
     "DataArtifact",
     "Event",
     "Flow",
     "FlowSpec",
+    "IncludeFile",
     "JSONType",
     "Parameter",
     "Run",
     "Step",
     "Task",
+    "config_expr",
     "current",
     "default_namespace",
     "get_namespace",
@@ -51,15 +59,19 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Config": "authoring.config",
+    "ConfigValue": "model.config_value",
     "DataArtifact": "client.artifacts",
     "Event": "authoring.event",
     "Flow": "client.flow",
     "FlowSpec": "authoring.flow_spec",
+    "IncludeFile": "authoring.include_file",
     "JSONType": "authoring.parameter",
     "Parameter": "authoring.parameter",
     "Run": "client.run",
     "Step": "client.step",
     "Task": "client.task",
+    "config_expr": "authoring.config_expr",
     "current": "authoring.current",
     "default_namespace": "client.scope",
     "get_namespace": "client.scope",

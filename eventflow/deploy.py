@@ -1,20 +1,22 @@
 """Deploying: a version of a flow becomes live at a mark in the event log (docs/protocols.md §4).
 
-1. The code package goes into the store. 2. The deployment's transactional id is taken over, so
-that of two deploys at once one is fenced. 3. One transaction: the Deployment, whole, and an
-Activation to every source. 4. The trigger service's echo is waited for. Records after the mark
-are handled by the new version, records before it by the one before; also those published before
-the echo, so a deploy without a running trigger service is no error.
+1. The code package and the included files go into the store. 2. The deployment's transactional
+id is taken over, so that of two deploys at once one is fenced. 3. One transaction: the
+Deployment, whole, and an Activation to every source. 4. The trigger service's echo is waited for.
+Records after the mark are handled by the new version, records before it by the one before; also
+those published before the echo, so a deploy without a running trigger service is no error.
 """
 
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from eventflow.authoring.configs import with_configs
 from eventflow.authoring.graph import graph_of
+from eventflow.authoring.included_files import read_files, store_files
 from eventflow.authoring.parameters import parameter_specs
 from eventflow.authoring.triggers import compile_trigger
 from eventflow.bus.reading import read_to_end
@@ -32,7 +34,7 @@ from eventflow.store.keys import check_key
 from eventflow.store.layout import RunPlace, flow_key, lineage_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -73,7 +75,8 @@ _ECHOES = (Verdict.ACTIVATED, Verdict.DELETED)
 
 @dataclass(frozen=True, slots=True)
 class NewVersion:
-    """What is to be deployed, evaluated by the deploying process."""
+    """What is to be deployed, evaluated by the deploying process. `files` has the contents of the
+    included files, by parameter; their references become the defaults of these."""
 
     namespace: Namespace
     graph: FlowGraph
@@ -81,6 +84,7 @@ class NewVersion:
     trigger: Trigger | None
     code: CodePackage
     deployed_by: str
+    files: Mapping[str, str | bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +123,7 @@ def evaluate(
         trigger=compile_trigger(flow_class, parameters, context),
         code=code,
         deployed_by=context.user_name,
+        files=read_files(flow_class, with_configs(flow_class, context), {}),
     )
     return new, archive
 
@@ -134,6 +139,10 @@ def deploy(world: World, new: NewVersion, archive: bytes, *, echo: timedelta = _
     """
     _check_keys(new)
     store_package(world.store, new.namespace.project, archive, new.code)
+    files = store_files(world.store, new.namespace.project, new.files)
+    parameters = tuple(
+        replace(each, default=files.get(each.name, each.default)) for each in new.parameters
+    )
     world.effects.faults.reach("deploy.package-stored")
 
     def write(number: int) -> Sequence[Deployment | Activation]:
@@ -143,7 +152,7 @@ def deploy(world: World, new: NewVersion, archive: bytes, *, echo: timedelta = _
             flow=new.graph.flow,
             version=number + 1,
             graph=new.graph,
-            parameters=new.parameters,
+            parameters=parameters,
             trigger=new.trigger,
             code=new.code,
             deployed_at=now,

@@ -3,13 +3,15 @@
     EventflowError
     ├── AuthorError                the author of a flow or of an event acts
     │   ├── InvalidFlow            ├── InvalidName
-    │   ├── InvalidTrigger         ├── InvalidParameter
-    │   ├── InvalidPayload         │   └── EventTooLarge
-    │   ├── ArtifactNotStorable    ├── ArtifactMissing
-    │   ├── ArtifactNotReadable    ├── ArtifactReadOnly
-    │   ├── InvalidMerge           └── NotFound
-    │   │   ├── MissingInMergeArtifacts    └── Ambiguous
-    │   │   └── UnhandledInMergeArtifacts
+    │   │   └── InvalidConfig      ├── InvalidParameter
+    │   ├── InvalidTrigger         ├── InvalidPayload
+    │   ├── ArtifactNotStorable    │   └── EventTooLarge
+    │   ├── ArtifactNotReadable    ├── ArtifactMissing
+    │   ├── ArtifactReadOnly       └── NotFound
+    │   │   └── ConfigReadOnly         └── Ambiguous
+    │   └── InvalidMerge
+    │       ├── MissingInMergeArtifacts
+    │       └── UnhandledInMergeArtifacts
     ├── OperatorError              whoever runs eventflow acts
     │   ├── InvalidSettings        ├── TopicMismatch
     │   ├── BusUnreachable         ├── BusForbidden
@@ -47,12 +49,14 @@ __all__ = [
     "BusBusy",
     "BusForbidden",
     "BusUnreachable",
+    "ConfigReadOnly",
     "CorruptObject",
     "DeployFenced",
     "EventTooLarge",
     "EventflowError",
     "Fenced",
     "FlowProblem",
+    "InvalidConfig",
     "InvalidFlow",
     "InvalidMerge",
     "InvalidName",
@@ -108,6 +112,11 @@ class InvalidFlow(AuthorError):
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
 
+class InvalidConfig(InvalidFlow):
+    """A configuration has no value, or one that cannot be read, or an expression of it fails;
+    `problems` has every one."""
+
+
 class InvalidName(AuthorError):
     """A project, branch, flow, step, event or namespace has a name that it cannot have."""
 
@@ -138,6 +147,10 @@ class ArtifactNotReadable(AuthorError):
 
 class ArtifactReadOnly(AuthorError, AttributeError):
     """A step sets what it can only read: a parameter, a constant of the class, a step."""
+
+
+class ConfigReadOnly(ArtifactReadOnly, TypeError):
+    """A step changes a configuration. It is a TypeError, as for any value that is read-only."""
 
 
 class ArtifactMissing(AuthorError, AttributeError):

@@ -14,6 +14,7 @@ from eventflow.client.run import Run
 from eventflow.client.scope import looking_from
 from eventflow.client.triggered import Triggered
 from eventflow.context import world
+from eventflow.model.deployment import ParameterType
 from eventflow.model.graph import StepKind
 from eventflow.model.namespace import Namespace
 from eventflow.store.causes import causes_of
@@ -191,7 +192,8 @@ current = Current()
 def running(task: TaskPlan, flow: FlowSpec) -> Iterator[list[Offset]]:
     """Within the block `task` runs in this process; gives the offsets of the events that it
     publishes, which grow as it does."""
-    names = tuple(each.name for each in parameters_of(type(flow)).values())
+    parameters = parameters_of(type(flow)).values()
+    names = tuple(each.name for each in parameters if each.type is not ParameterType.CONFIG)
     state = Running(task, names)
     former, current._running = current._running, state
     try:

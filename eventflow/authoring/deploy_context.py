@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from getpass import getuser
 
+from eventflow.model.config_value import ConfigValue
+
 __all__ = ["DeployContext"]
 
 
@@ -13,13 +15,15 @@ class DeployContext:
     """Handed to a callable that stands for a default, an event, a flow or a mapping.
 
     `namespace` is `project/branch`, where the flow will live; `user_name` who deploys it;
-    `parameter_name` the parameter whose default is computed, else None.
+    `parameter_name` the parameter whose default is computed, else None; `configs` has the
+    configurations of the flow by name, empty while they are read.
     """
 
     flow_name: str
     user_name: str = field(default_factory=getuser)
     namespace: str | None = None
     parameter_name: str | None = None
+    configs: ConfigValue = field(default_factory=lambda: ConfigValue({}))
 
     @property
     def project_name(self) -> str | None:

@@ -15,6 +15,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from eventflow import context
+from eventflow.authoring.config import Config
+from eventflow.authoring.config_expr import ConfigExpr
+from eventflow.authoring.configs import bind_configs, config_values, resolved_parameters
 from eventflow.authoring.flow_ends import ends_of
 from eventflow.authoring.members import class_attribute, constants_of, is_constant, parameters_of
 from eventflow.authoring.merging import merged
@@ -62,12 +65,13 @@ _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 @dataclass(frozen=True, slots=True)
 class _Binding:
     """What a task is given: artifacts of the tasks before it, its inputs, the run's parameters,
-    the levels of foreach around it."""
+    the levels of foreach around it, the run's configurations; None of these outside of a run."""
 
     inherited: Versions | Mapping[str, object] = field(default_factory=lambda: _NOTHING)
     inputs: Inputs | None = None
     parameters: Mapping[str, object] = field(default_factory=lambda: _NOTHING)
     levels: Sequence[Level] = ()
+    configs: Mapping[str, object] | None = None
 
 
 class FlowSpec:
@@ -193,8 +197,14 @@ class FlowSpec:
         """Become a task. `inherited` loads a value when it is asked for it; `inputs` are those
         of a join; `parameters` are values by parameter name, a missing one is None; `levels` are
         those of foreach around it, outermost first."""
-        unset = {each.name: None for each in parameters_of(type(self)).values()}
-        vars(self)["_binding"] = _Binding(inherited, inputs, {**unset, **parameters}, levels)
+        bind_configs(type(self), parameters)
+        seen = {
+            each.name: each.seen(parameters.get(each.name))
+            for each in resolved_parameters(type(self)).values()
+        }
+        vars(self)["_binding"] = _Binding(
+            inherited, inputs, seen, levels, config_values(type(self))
+        )
 
     def _run_step(self, name: str) -> Transition:
         """Run a step of this flow; where it leads.
@@ -220,7 +230,7 @@ class FlowSpec:
         inherited = frozenset(self._binding.inherited)
         flow_class, values = type(self), self._binding.parameters
         read_only = {
-            **constants_of(flow_class),
+            **{name: getattr(self, name) for name in constants_of(flow_class)},
             **{name: values.get(each.name) for name, each in parameters_of(flow_class).items()},
         }
         new = {name: value for name, value in read_only.items() if name not in inherited}
@@ -246,7 +256,7 @@ class FlowSpec:
         return None
 
     def _missing(self, name: str, names: Sequence[str]) -> str:
-        if isinstance(class_attribute(type(self), name), Parameter):
+        if isinstance(class_attribute(type(self), name), Parameter | Config | ConfigExpr):
             return f"Parameter {name!r} has no value outside of a run."
         if self._binding.inputs is not None:
             where = f"A join takes artifacts from its inputs: inputs.<step>.{name}."

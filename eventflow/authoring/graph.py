@@ -6,6 +6,7 @@ import inspect
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from eventflow.authoring.configs import config_problems
 from eventflow.authoring.flow_ends import ends_of
 from eventflow.authoring.graph_checks import graph_problems
 from eventflow.authoring.parameters import parameter_problems
@@ -27,6 +28,8 @@ def check(flow_class: type) -> list[FlowProblem]:
 
     What keeps it from being deployed besides: `triggers.trigger_problems`.
     """
+    if of_configs := config_problems(flow_class):
+        return of_configs  # what else is right or wrong hangs on them
     steps = read_steps(flow_class)
     problems = [
         *_class_problems(flow_class),

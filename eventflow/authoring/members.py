@@ -9,13 +9,22 @@ from inspect import isdatadescriptor, ismethoddescriptor
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from eventflow.authoring.config import Config, ConfigDeclaration
+from eventflow.authoring.config_expr import ConfigExpr
 from eventflow.authoring.parameter import Parameter
 from eventflow.authoring.step import is_step
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["class_attribute", "constants_of", "is_constant", "parameters_of", "steps_of"]
+__all__ = [
+    "class_attribute",
+    "configs_of",
+    "constants_of",
+    "is_constant",
+    "parameters_of",
+    "steps_of",
+]
 
 
 def steps_of(flow_class: type) -> dict[str, Any]:
@@ -24,17 +33,30 @@ def steps_of(flow_class: type) -> dict[str, Any]:
 
 
 def parameters_of(flow_class: type) -> dict[str, Parameter]:
-    """The parameters, by the name of the attribute (which may differ from the parameter's)."""
-    return {name: value for name, value in _members(flow_class) if isinstance(value, Parameter)}
+    """The parameters, by the name of the attribute (which may differ from the parameter's), as
+    they are written; what is said of a configuration is one of them."""
+    declared = {
+        name: value._declaration if isinstance(value, Config) else value
+        for name, value in _members(flow_class)
+    }
+    return {name: value for name, value in declared.items() if isinstance(value, Parameter)}
+
+
+def configs_of(flow_class: type) -> dict[str, ConfigDeclaration]:
+    """What is said of the configurations, by the name of the attribute."""
+    declared = parameters_of(flow_class)
+    return {name: each for name, each in declared.items() if isinstance(each, ConfigDeclaration)}
 
 
 def constants_of(flow_class: type) -> dict[str, object]:
-    """The constants, by name."""
+    """The constants, by name; one may be an expression of configurations, a task has its value."""
     return {name: value for name, value in _members(flow_class) if is_constant(name, value)}
 
 
 def is_constant(name: str, value: object) -> bool:
     """Whether a class attribute is data of the flow, and so a read-only artifact."""
+    if isinstance(value, ConfigExpr):
+        return not name.startswith("_")
     return not (
         name.startswith("_")
         or callable(value)

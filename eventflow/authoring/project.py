@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
+from eventflow.authoring.configs import resolved
 from eventflow.authoring.source import place_of_class
 from eventflow.errors import FlowProblem, InvalidName
 from eventflow.model.namespace import DEFAULT_PROJECT, Namespace, branch_name, check_project
@@ -31,8 +32,13 @@ def project(*, name: str) -> Callable[[Flow], Flow]:
 
 
 def project_of(flow_class: type) -> str | None:
-    """The name given with `@project`; None without."""
-    return getattr(flow_class, _ATTRIBUTE, None)
+    """The name given with `@project`; None without.
+
+    Raises:
+        InvalidConfig: it is an expression of configurations that cannot be evaluated.
+    """
+    name: str | None = resolved(flow_class, getattr(flow_class, _ATTRIBUTE, None))
+    return name
 
 
 def namespace_of(

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
+from eventflow.authoring.configs import resolved
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
@@ -94,10 +96,14 @@ def namespaced_event_name(name: str) -> str:
 
 
 def declarations_of(flow_class: type) -> tuple[Declaration, ...]:
-    """What the decorators of a flow said, from the top down. A class that has any of its own
-    inherits none."""
+    """What the decorators of a flow said, from the top down, with the values of configurations.
+    A class that has any of its own inherits none.
+
+    Raises:
+        InvalidConfig: an expression of configurations cannot be evaluated.
+    """
     declarations: tuple[Declaration, ...] = getattr(flow_class, _ATTRIBUTE, ())
-    return declarations
+    return tuple(resolved(flow_class, each) for each in declarations)
 
 
 def _declare(declaration: Declaration) -> Callable[[Flow], Flow]:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from eventflow.authoring.deploy_context import DeployContext
-from eventflow.authoring.members import parameters_of
+from eventflow.authoring.configs import resolved_parameters, with_configs
 from eventflow.authoring.source import place_of_class
 from eventflow.authoring.trigger_declarations import declarations_of
 from eventflow.authoring.trigger_shapes import LATER, Shapes, Wanted
 from eventflow.errors import FlowProblem, InvalidTrigger
+from eventflow.model.deployment import ParameterType
 from eventflow.model.event import RESERVED_FIELDS
 from eventflow.model.trigger import FieldMapping, Source, Subscription, Trigger
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from eventflow.authoring.deploy_context import DeployContext
+    from eventflow.authoring.parameter import Parameter
     from eventflow.authoring.trigger_declarations import Declaration
     from eventflow.model.deployment import ParameterSpec
 
@@ -34,9 +36,8 @@ def compile_trigger(
         InvalidTrigger: it cannot be deployed; the message has every mistake, with the place of
             the class.
     """
-    required = {spec.name: spec.is_required for spec in parameters}
-    context = context or DeployContext(flow_class.__name__)
-    mistakes, trigger = _compile(flow_class, required, context)
+    context = with_configs(flow_class, context)
+    mistakes, trigger = _compile(flow_class, parameters, context)
     if mistakes:
         file, line = place_of_class(flow_class)
         raise InvalidTrigger("\n".join(f"{file}:{line}: {each}" for each in mistakes))
@@ -45,17 +46,23 @@ def compile_trigger(
 
 def trigger_problems(flow_class: type) -> list[FlowProblem]:
     """Every mistake that keeps the flow from being deployed and shows without asking functions."""
-    required = {each.name: each.is_required for each in parameters_of(flow_class).values()}
-    mistakes, _ = _compile(flow_class, required, None)
+    mistakes, _ = _compile(flow_class, tuple(resolved_parameters(flow_class).values()), None)
     place = place_of_class(flow_class)
     return [FlowProblem(mistake, *place) for mistake in mistakes]
 
 
 def _compile(
-    flow_class: type, required: Mapping[str, bool], context: DeployContext | None
+    flow_class: type,
+    parameters: Sequence[ParameterSpec | Parameter],
+    context: DeployContext | None,
 ) -> tuple[list[str], Trigger | None]:
     declarations = declarations_of(flow_class)
-    mistakes = list(_together(declarations))
+    mistakes = [*_together(declarations), *_never_given(declarations, parameters)]
+    required = {
+        each.name: each.is_required
+        for each in parameters
+        if each.type is None or each.type.is_mapped
+    }
     triggers = [each for each in declarations if each.decorator != _SCHEDULE]
     compiled = []
     for declaration in triggers:
@@ -80,6 +87,17 @@ def _together(declarations: Sequence[Declaration]) -> Iterator[str]:
     for decorator, plural in ((_EVENT, "events"), (_FLOW, "flows")):
         if said.count(decorator) > 1:
             yield f"@{decorator} stands {said.count(decorator)} times: write one, {plural}=[…]."
+
+
+def _never_given(
+    declarations: Sequence[Declaration], parameters: Sequence[ParameterSpec | Parameter]
+) -> Iterator[str]:
+    for each in parameters if declarations else ():
+        if each.type is ParameterType.FILE and each.is_required:
+            yield (
+                f"@{declarations[0].decorator}: parameter {each.name!r} is a file and required,"
+                " and no event gives a file: give it a default."
+            )
 
 
 def _auto_mapped(wanted: list[Wanted], required: Mapping[str, bool]) -> list[Wanted]:

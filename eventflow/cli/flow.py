@@ -6,23 +6,28 @@ import sys
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from eventflow.authoring.graph import check as problems_of
 from eventflow.authoring.graph import graph_of
 from eventflow.authoring.project import namespace_of
+from eventflow.cli.flow_parameters import (
+    CommandWithParameters,
+    config_options,
+    given_parameters,
+    take_configs,
+)
 from eventflow.cli.output import as_json_option, print_values
 from eventflow.errors import InvalidFlow
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping
 
     from eventflow.authoring.deploy_context import DeployContext
     from eventflow.context import World
     from eventflow.execution.driver import RunLimits
-    from eventflow.model.deployment import ParameterSpec
     from eventflow.model.graph import FlowGraph
     from eventflow.model.namespace import Namespace
     from eventflow.model.task import RunPlan, TaskKey
@@ -80,10 +85,17 @@ class _Target:
 
         return DeployContext(self.flow_class.__name__, self.user, str(namespace))
 
-    def parameters(self, namespace: Namespace) -> tuple[ParameterSpec, ...]:
-        from eventflow.authoring.parameters import parameter_specs
+    def parameters(self, namespace: Namespace, given: Mapping[str, str]) -> dict[str, str]:
+        """The values of a run by hand, of which `given` was typed."""
+        from eventflow.authoring.parameters import values_of_run
 
-        return parameter_specs(self.flow_class, self.context(namespace))
+        return values_of_run(
+            self.flow_class,
+            self.context(namespace),
+            given,
+            store=self.world.store,
+            project=namespace.project,
+        )
 
 
 def _command_line(flow_class: type) -> click.Group:
@@ -96,11 +108,15 @@ def _command_line(flow_class: type) -> click.Group:
     @click.option("--branch", help="The branch test.BRANCH, or prod.BRANCH with --production.")
     @click.option("--production", "is_production", is_flag=True, help="The branch prod.")
     @click.pass_context
-    def flow(context: click.Context, branch: str | None, is_production: bool) -> None:
+    def flow(
+        context: click.Context, /, branch: str | None, is_production: bool, **configs: Any
+    ) -> None:
+        take_configs(flow_class, **configs)
         context.obj = _Target(flow_class, branch, is_production)
         if context.invoked_subcommand is None:
             context.invoke(check)
 
+    flow.params += config_options(flow_class)
     for command in (check, show, _run_command(flow_class), deploy):
         flow.add_command(command)
     return flow
@@ -196,14 +212,11 @@ def _run_command(flow_class: type) -> click.Command:
 
         _check(target, is_deploy=False)
         namespace = target.namespace(is_deploy=False)
-        specs = target.parameters(namespace)
-        names = {_option_name(spec.name): spec.name for spec in specs}
-        values = {names[key]: text for key, text in given.items() if text is not None}
         settings = target.world.settings.runner
         limits = RunLimits(
             max_workers or settings.max_workers, max_num_splits or settings.max_num_splits
         )
-        _execute(target, namespace, specs, values, run_id_file, limits)
+        _execute(target, namespace, given_parameters(flow_class, given), run_id_file, limits)
 
     options: list[click.Parameter] = [
         click.Option(["--run-id-file"], help="Write the id of the run there."),
@@ -216,44 +229,27 @@ def _run_command(flow_class: type) -> click.Command:
             help="Tasks that one foreach may open. Default: 10000.",
         ),
     ]
-    if not problems_of(flow_class):
-        options += _parameter_options(flow_class)
-    return click.Command(
-        "run", callback=run, params=options, help="Run it here, now; no bus is needed."
+    return CommandWithParameters(
+        flow_class,
+        "run",
+        callback=run,
+        params=options,
+        help="Run it here, now; no bus is needed.",
     )
-
-
-def _parameter_options(flow_class: type) -> list[click.Parameter]:
-    from eventflow.authoring.members import parameters_of
-
-    return [
-        click.Option(
-            [_option_name(each.name), f"--{each.name}"],
-            help=each.help + (" (required)" if each.is_required else ""),
-            metavar=each.type.value.upper() if each.type else None,
-        )
-        for each in parameters_of(flow_class).values()
-    ]
-
-
-def _option_name(parameter: str) -> str:
-    return "parameter_" + parameter.replace("-", "_")
 
 
 def _execute(
     target: _Target,
     namespace: Namespace,
-    specs: Sequence[ParameterSpec],
     given: dict[str, str],
     run_id_file: str | None,
     limits: RunLimits,
 ) -> None:
     from eventflow import app
-    from eventflow.authoring.parameters import text_values
     from eventflow.execution.by_hand import run_by_hand
     from eventflow.model.completion import Outcome
 
-    plan = _plan(target, namespace, text_values(specs, given))
+    plan = _plan(target, namespace, target.parameters(namespace, given))
     run_id = plan.request.run_id
     click.echo(f"{plan.request.flow}/{run_id[:8]} in {namespace} begins.")
     if run_id_file:

@@ -17,12 +17,12 @@ from eventflow.authoring.flow_spec import FlowSpec
 from eventflow.authoring.transition import FOREACH_ITEMS, Transition
 from eventflow.errors import EventflowError, FlowProblem, InvalidFlow, ObjectMissing
 from eventflow.execution.failure import Failure
+from eventflow.execution.given import given, save_made
 from eventflow.execution.lazy import LazyValues, inputs_of, levels_of
 from eventflow.execution.messages import Report
 from eventflow.execution.output import add_to_stderr, flush_streams, keep_output
 from eventflow.model.completion import Outcome
-from eventflow.model.payload import decode_value
-from eventflow.store.artifacts import TaskRecord, read_task, save_values, write_task
+from eventflow.store.artifacts import TaskRecord, load_value, read_task, write_task
 from eventflow.store.runs import place_of
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ class Attempt:
 
     def _record(self, work: _Work, transition: Transition) -> TaskRecord:
         inherited = self._inherited(work.flow)
-        new = save_values(self._store, self._task.run.project, work.flow._new_artifacts())
+        new = save_made(self._store, self._task.run.project, work.flow._new_artifacts())
         self._world.effects.faults.reach("task.values-saved")
         return TaskRecord(
             key=self._task.key,
@@ -132,13 +132,16 @@ class Attempt:
     def _bind(self, flow: FlowSpec) -> None:
         """Give the flow what it starts with."""
         task, world = self._task, self._world
-        given = task.run.request.parameters
         flow._bind(
             self._from_before(),
             inputs_of(world, task) if self._node.is_join else None,
-            {name: decode_value(text) for name, text in given.items()},
+            given(type(flow), task.run.request.parameters, self._load),
             levels_of(world, task, task.items),
         )
+
+    def _load(self, ref: ArtifactRef) -> object:
+        world = self._world
+        return load_value(world.store, self._task.run.project, ref, allow_pickle=world.allow_pickle)
 
     def _from_before(self) -> LazyValues:
         """The artifacts of the one task before this one; a join begins with none."""

@@ -16,13 +16,24 @@ __all__ = ["Activation", "CodePackage", "Deployment", "ParameterSpec", "Paramete
 
 
 class ParameterType(StrEnum):
-    """The types that a parameter can have."""
+    """The types that a parameter can have.
+
+    The value of a `file` is the reference to its content, an artifact; that of a `config` is set
+    when the flow is deployed. Events give neither.
+    """
 
     STR = "str"
     INT = "int"
     FLOAT = "float"
     BOOL = "bool"
     JSON = "json"
+    FILE = "file"
+    CONFIG = "config"
+
+    @property
+    def is_mapped(self) -> bool:
+        """Whether an event can give a parameter of that type its value."""
+        return self not in (ParameterType.FILE, ParameterType.CONFIG)
 
 
 @dataclass(frozen=True, slots=True)

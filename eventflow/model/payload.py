@@ -144,6 +144,7 @@ def convert(value: Value, kind: ParameterType) -> str:
     - bool: true, false, or one of the strings true, false, 1, 0 in any case.
     - str: a string, a number (its JSON text), a bool (`true`), a timestamp (RFC 3339, UTC).
     - json: everything, as `encode_value` writes it.
+    - file, config: nothing; they are no values of events.
 
     Raises:
         InvalidParameter: the value is none of these.
@@ -174,6 +175,8 @@ def _converted(value: Value, kind: ParameterType) -> str | None:
             return _str_text(value)
         case ParameterType.JSON:
             return encode_value(value)
+        case ParameterType.FILE | ParameterType.CONFIG:
+            return None
 
 
 def _int_text(value: Value) -> str | None:

@@ -8,7 +8,8 @@ A reference can be carried over to the next task without loading: a blob is neve
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +39,9 @@ __all__ = [
     "load_value",
     "read_task",
     "read_tasks",
+    "ref_from_text",
+    "ref_to_text",
+    "save_apart",
     "save_values",
     "write_clones",
     "write_task",
@@ -105,6 +109,31 @@ def save_values(store: Store, project: str, values: Mapping[str, object]) -> dic
 
     store.put_all(blobs())
     return refs
+
+
+def save_apart(store: Store, project: str, values: Mapping[str, object]) -> dict[str, ArtifactRef]:
+    """As `save_values`, with each value in a blob, so that every reference is small."""
+    refs = save_values(store, project, values)
+    inline = {ref.digest: ref.inline for ref in refs.values() if ref.inline is not None}
+    store.put_all((blob_key(project, digest), data) for digest, data in inline.items())
+    return {name: replace(ref, inline=None) for name, ref in refs.items()}
+
+
+def ref_to_text(ref: ArtifactRef) -> str:
+    """A reference as JSON text, without its name."""
+    return json.dumps(_ref_to_json(ref), separators=(",", ":"))
+
+
+def ref_from_text(name: str, text: str) -> ArtifactRef:
+    """The reference that `ref_to_text` made a text of.
+
+    Raises:
+        CorruptObject: it is none.
+    """
+    try:
+        return _ref_from_json(name, json.loads(text))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise CorruptObject(f"{text[:80]!r} is no reference to a value: {error!r}.") from error
 
 
 def load_value(store: Store, project: str, ref: ArtifactRef, *, allow_pickle: bool) -> Any:

@@ -2,6 +2,7 @@
 
     bytes        as they are
     json         plain data that comes back exactly: None, bool, int, float, str, list, dict
+    config       a ConfigValue, as JSON likewise
     numpy        arrays as .npy (numpy.lib.format), without pickle; come back writable
     pickle       everything else, protocol 5
     cloudpickle  what pickle refuses: lambdas, local classes
@@ -23,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 import cloudpickle
 
 from eventflow.errors import ArtifactNotReadable, ArtifactNotStorable, CorruptObject
+from eventflow.model.config_value import ConfigValue
 from eventflow.store.compression import compress, decompress
 
 if TYPE_CHECKING:
@@ -86,6 +88,8 @@ def decode(encoder: str, data: bytes, *, allow_pickle: bool) -> Any:
 def _encode(value: object) -> tuple[str, bytes]:
     if type(value) is bytes:
         return "bytes", value
+    if type(value) is ConfigValue and (text := _as_json(value.to_dict())) is not None:
+        return "config", text
     if (text := _as_json(value)) is not None:
         return "json", text
     if (array := _as_npy(value)) is not None:
@@ -98,6 +102,8 @@ def _decode(name: str, data: bytes) -> Any:
         return data
     if name == "json":
         return _from_json(data)
+    if name == "config":
+        return _from_config(data)
     if name == "numpy":
         return _from_npy(data)
     if name in _PICKLES:
@@ -133,6 +139,13 @@ def _from_json(data: bytes) -> Any:
         return json.loads(data)
     except ValueError as error:
         raise CorruptObject(f"A value is marked as JSON and is not: {error}.") from error
+
+
+def _from_config(data: bytes) -> ConfigValue:
+    content = _from_json(data)
+    if not isinstance(content, dict):
+        raise CorruptObject("A value is marked as a configuration and is none.")
+    return ConfigValue(content)
 
 
 def _is_plain(value: object) -> bool:

@@ -13,11 +13,14 @@ from eventflow.errors import InvalidFlow
 from eventflow.model.graph import FlowGraph, StepKind, StepNode
 from tests.support.authored import Author
 from tests.support.wrong_flows import RIGHT, WRONG
+from tests.support.wrong_parameters import WRONG_PARAMETERS
+
+ALL_WRONG = {**WRONG, **WRONG_PARAMETERS}
 
 
-@pytest.mark.parametrize("name", WRONG)
+@pytest.mark.parametrize("name", ALL_WRONG)
 def test_every_mistake_has_its_line_and_nothing_else_is_one(name: str, author: Author) -> None:
-    flow = author.flow(WRONG[name])
+    flow = author.flow(ALL_WRONG[name])
 
     problems = check(flow)
 

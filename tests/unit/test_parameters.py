@@ -7,7 +7,12 @@ import pytest
 from eventflow.authoring.deploy_context import DeployContext
 from eventflow.authoring.flow_spec import FlowSpec
 from eventflow.authoring.parameter import JSONType, Parameter
-from eventflow.authoring.parameters import parameter_specs, read_values, text_values
+from eventflow.authoring.parameters import (
+    RESERVED_OPTIONS,
+    parameter_specs,
+    read_values,
+    text_values,
+)
 from eventflow.errors import InvalidParameter
 from eventflow.model.deployment import ParameterSpec, ParameterType
 
@@ -96,12 +101,100 @@ def test_all_that_is_wrong_with_typed_values_is_said_at_once() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("kind", "typed", "value"),
+    [
+        *[("bool", text, True) for text in ("true", "True", "1", "t", "yes", "Y", "on")],
+        *[("bool", text, False) for text in ("false", "FALSE", "0", "f", "no", "n", "off")],
+        ("int", "-3", -3),
+        ("float", "2", 2.0),
+        ("str", "2", "2"),
+        ("str", "", ""),
+        ("json", '{"a": [1, null]}', {"a": [1, None]}),
+    ],
+)
+def test_what_is_typed_for_a_type_becomes_its_value(kind: str, typed: str, value: object) -> None:
+    spec = ParameterSpec("x", ParameterType(kind), None, False)
+
+    values = read_values(text_values([spec], {"x": typed}))
+
+    assert values == {"x": value}
+    assert type(values["x"]) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "typed", "message"),
+    [
+        ("int", "1.5", "'1.5' is no value of type int; write a whole number of at most 64 bits."),
+        ("int", "9" * 19, "write a whole number of at most 64 bits."),
+        ("float", "nan", "'nan' is no value of type float; write a finite number."),
+        ("bool", "maybe", "'maybe' is no value of type bool; write true or false."),
+        ("json", "{'a': 1}", "write JSON, which has strings in double quotes."),
+        ("config", "{}", "it is a configuration, set when the flow is deployed."),
+        ("file", "a.txt", "it is a file: run the flow by hand to give another."),
+    ],
+)
+def test_what_a_type_does_not_take_is_said_with_what_it_does(
+    kind: str, typed: str, message: str
+) -> None:
+    spec = ParameterSpec("x", ParameterType(kind), None, False)
+
+    with pytest.raises(InvalidParameter) as caught:
+        text_values([spec], {"x": typed})
+
+    assert str(caught.value).startswith("Parameter 'x': ")
+    assert str(caught.value).endswith(message)
+    assert "ayload" not in str(caught.value)
+
+
+def test_a_separator_makes_steps_see_the_parts() -> None:
+    class Parts(FlowSpec):
+        parts = Parameter("parts", default="a, b", separator=", ")
+        none = Parameter("none", separator=",")
+
+    given = [
+        read_values(text_values(parameter_specs(Parts), typed)) for typed in ({}, {"parts": ""})
+    ]
+    tasks = [Parts(use_cli=False) for _ in given]
+    for task, values in zip(tasks, given, strict=True):
+        task._bind({}, None, values)
+
+    assert given[0] == {"parts": "a, b"}
+    assert [(task.parts, task.none) for task in tasks] == [(["a", "b"], None), ("", None)]
+    assert tasks[0]._new_artifacts() == {"parts": ["a", "b"], "none": None}
+
+
+def test_the_names_that_metaflow_reserves_are_reserved() -> None:
+    reserved = (
+        *("params", "with", "tag", "namespace", "obj", "tags", "decospecs", "run-id-file"),
+        *("max-num-splits", "max-workers", "max-log-size", "user-namespace", "run-id", "task-id"),
+        "runner-attribute-file",
+    )
+
+    assert set(reserved) <= RESERVED_OPTIONS
+
+
 def test_a_default_that_is_computed_has_to_be_of_the_type() -> None:
     class Odd(FlowSpec):
         rows = Parameter("rows", type=int, default=lambda context: context.user_name)
 
     with pytest.raises(InvalidParameter, match="default of parameter 'rows': 'ann' is no value"):
         parameter_specs(Odd, DeployContext("Odd", "ann"))
+
+
+def test_all_computed_defaults_that_fail_are_said_with_their_places() -> None:
+    class Failing(FlowSpec):
+        a = Parameter("a", default=lambda _: 1 / 0)
+        b = Parameter("b", type=int, default=lambda _: "x")
+
+    with pytest.raises(InvalidParameter) as caught:
+        parameter_specs(Failing)
+
+    first, second = str(caught.value).splitlines()
+    assert first.startswith(f"{__file__}:")
+    assert first.endswith("default of parameter 'a' failed: ZeroDivisionError: division by zero.")
+    assert second.startswith(f"{__file__}:")
+    assert "'x' is no value of type int" in second
 
 
 def test_a_computed_default_sees_where_the_flow_will_live() -> None:

@@ -17,6 +17,7 @@ NAMES = {
     *("FlowSpec", "step", "Parameter", "JSONType", "current", "trigger", "trigger_on_finish"),
     *("project", "schedule", "namespaced_event_name", "Event", "Flow", "Run", "Step", "Task"),
     *("DataArtifact", "namespace", "get_namespace", "default_namespace"),
+    *("IncludeFile", "Config", "ConfigValue", "config_expr"),
 }
 
 
@@ -40,7 +41,7 @@ def test_a_type_checker_sees_what_the_program_gets() -> None:
     assert seen == {name: f"eventflow.{home}" for name, home in eventflow._HOMES.items()}
 
 
-@pytest.mark.parametrize("name", ["foreach", "Runner", "retry", "IncludeFile", "nothing"])
+@pytest.mark.parametrize("name", ["foreach", "Runner", "retry", "nothing"])
 def test_a_name_that_is_not_there_is_an_attribute_error(name: str) -> None:
     with pytest.raises(AttributeError, match=f"'eventflow' has no attribute '{name}'"):
         getattr(eventflow, name)
