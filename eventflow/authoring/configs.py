@@ -46,6 +46,7 @@ MOST_BYTES = 128 * 2**10
 """What the configurations of a flow may have together: they are in each request of a run."""
 
 _ATTRIBUTE = "__eventflow_configs__"
+_DEEPEST = 20
 
 
 @dataclass(slots=True)
@@ -110,16 +111,7 @@ def resolved(flow_class: type, value: Any) -> Any:
     Raises:
         InvalidConfig: an expression cannot be evaluated, or a configuration cannot be read.
     """
-    if isinstance(value, ConfigExpr):
-        return plain(evaluate(value, config_values(flow_class)))
-    if type(value) is dict:
-        return {resolved(flow_class, k): resolved(flow_class, v) for k, v in value.items()}
-    if type(value) in (list, tuple, set, frozenset):
-        return type(value)(resolved(flow_class, each) for each in value)
-    if is_dataclass(value) and not isinstance(value, type):
-        said = {each.name: getattr(value, each.name) for each in fields(value) if each.init}
-        return replace(value, **resolved(flow_class, said))
-    return value
+    return _replaced(flow_class, value) if has_expressions(value) else value
 
 
 def config_problems(flow_class: type) -> list[FlowProblem]:
@@ -130,7 +122,7 @@ def config_problems(flow_class: type) -> list[FlowProblem]:
     except InvalidConfig as error:
         return list(error.problems)
     problems = [*_nested(flow_class)]
-    for expression in _expressions(_said(flow_class)):
+    for expression in _expressions(tuple(_said(flow_class))):
         try:
             resolved(flow_class, expression)
         except InvalidConfig as error:
@@ -167,7 +159,21 @@ def _said(flow_class: type) -> Iterator[object]:
                 yield value
 
 
-def _expressions(value: Any) -> Iterator[ConfigExpr]:
+def _replaced(flow_class: type, value: Any) -> Any:
+    if isinstance(value, ConfigExpr):
+        return plain(evaluate(value, config_values(flow_class)))
+    if type(value) is dict:
+        return {_replaced(flow_class, k): _replaced(flow_class, v) for k, v in value.items()}
+    if type(value) in (list, tuple, set, frozenset):
+        return type(value)(_replaced(flow_class, each) for each in value)
+    if is_dataclass(value) and not isinstance(value, type):
+        said = {each.name: getattr(value, each.name) for each in fields(value) if each.init}
+        return replace(value, **_replaced(flow_class, said))
+    return value
+
+
+def _expressions(value: Any, depth: int = 0) -> Iterator[ConfigExpr]:
+    """Those in a value, which may contain itself."""
     if isinstance(value, ConfigExpr):
         yield value
         return
@@ -178,10 +184,8 @@ def _expressions(value: Any) -> Iterator[ConfigExpr]:
         inner = value
     elif is_dataclass(value) and not isinstance(value, type):
         inner = (getattr(value, each.name) for each in fields(value))
-    elif isinstance(value, Iterator):
-        inner = value
-    for each in inner:
-        yield from _expressions(each)
+    for each in inner if depth < _DEEPEST else ():
+        yield from _expressions(each, depth + 1)
 
 
 def _nested(flow_class: type) -> Iterator[FlowProblem]:

@@ -382,6 +382,23 @@ class F(FlowSpec):
         assert has_expressions({"a": [(cfg.text, thing)]})
         assert not has_expressions(value)
 
+    def test_what_has_no_expression_is_the_same_thing_and_is_only_looked_at(
+        self, author: Author
+    ) -> None:
+        made = flow(
+            author,
+            "class F(FlowSpec):\n    cfg = Config('cfg')\n    lines = iter('ab')\n"
+            "    itself = []\n    itself.append(itself)\n"
+            "    p = Parameter('p', default=itself)\n",
+        )
+        thing = {"a": [object()]}
+
+        problems = check(made)
+
+        assert resolved(made, thing) is thing
+        assert list(made.__dict__["lines"]) == ["a", "b"]
+        assert ["contains itself" in each.message for each in problems] == [True]
+
     def test_a_key_may_have_the_name_of_anything(self, author: Author) -> None:
         shop = flow(author, SHOP)
         write({**VALUE, "items": 1, "default": 2, "type": 3})
