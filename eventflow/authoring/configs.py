@@ -64,11 +64,14 @@ def give_configs(flow_class: type, paths: Mapping[str, str], texts: Mapping[str,
     setattr(flow_class, _ATTRIBUTE, _State(paths, texts))
 
 
-def bind_configs(flow_class: type, values: Mapping[str, Any]) -> None:
-    """In a task: the configurations are those of its run, and no file is read."""
-    if declared := configs_of(flow_class):
-        seen = {each.name: each.seen(values.get(each.name)) for each in declared.values()}
+def bind_configs(flow_class: type, values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """From here on the configurations are those that a run carries, and no file is read; as its
+    steps see them. For tasks, and for who takes over what a run was given."""
+    declared = configs_of(flow_class)
+    seen = {each.name: each.seen(values.get(each.name)) for each in declared.values()}
+    if seen:
         setattr(flow_class, _ATTRIBUTE, _State(values=seen))
+    return seen
 
 
 def config_values(flow_class: type) -> Mapping[str, Any]:
@@ -132,11 +135,14 @@ def config_problems(flow_class: type) -> list[FlowProblem]:
 
 def resolved_parameters(flow_class: type) -> dict[str, Parameter]:
     """The parameters, by attribute, with what is said of them by configurations."""
+    declared = parameters_of(flow_class)
+    if not any(isinstance(each, ConfigDeclaration) for each in declared.values()):
+        return declared
     return {
         name: each
         if isinstance(each, ConfigDeclaration)
         else each.resolved(lambda value: resolved(flow_class, value))
-        for name, each in parameters_of(flow_class).items()
+        for name, each in declared.items()
     }
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from eventflow import context
 from eventflow.authoring.config import Config
 from eventflow.authoring.config_expr import ConfigExpr
-from eventflow.authoring.configs import bind_configs, config_values, resolved_parameters
+from eventflow.authoring.configs import bind_configs, resolved_parameters
 from eventflow.authoring.flow_ends import ends_of
 from eventflow.authoring.members import class_attribute, constants_of, is_constant, parameters_of
 from eventflow.authoring.merging import merged
@@ -197,14 +197,12 @@ class FlowSpec:
         """Become a task. `inherited` loads a value when it is asked for it; `inputs` are those
         of a join; `parameters` are values by parameter name, a missing one is None; `levels` are
         those of foreach around it, outermost first."""
-        bind_configs(type(self), parameters)
+        configs = bind_configs(type(self), parameters)
         seen = {
             each.name: each.seen(parameters.get(each.name))
             for each in resolved_parameters(type(self)).values()
         }
-        vars(self)["_binding"] = _Binding(
-            inherited, inputs, seen, levels, config_values(type(self))
-        )
+        vars(self)["_binding"] = _Binding(inherited, inputs, seen, levels, configs)
 
     def _run_step(self, name: str) -> Transition:
         """Run a step of this flow; where it leads.

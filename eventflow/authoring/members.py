@@ -15,7 +15,7 @@ from eventflow.authoring.parameter import Parameter
 from eventflow.authoring.step import is_step
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable
 
 __all__ = [
     "class_attribute",
@@ -71,8 +71,8 @@ def class_attribute(flow_class: type, name: str) -> object:
     return next((vars(base)[name] for base in flow_class.__mro__ if name in vars(base)), None)
 
 
-def _members(flow_class: type) -> Iterator[tuple[str, object]]:
-    bases = [vars(base) for base in flow_class.__mro__ if base is not object]
-    names = {name: None for base in reversed(bases) for name in base}
-    for name in names:
-        yield name, next(base[name] for base in bases if name in base)
+def _members(flow_class: type) -> Iterable[tuple[str, object]]:
+    members: dict[str, object] = {}
+    for base in reversed(flow_class.__mro__[:-1]):  # without object
+        members.update(vars(base))
+    return members.items()

@@ -272,6 +272,17 @@ class TestMistakes:
         assert "cfg.a cannot be evaluated" in mistake
         assert "The configurations are: cfg (no value)." in mistake
 
+    def test_an_expression_in_a_flow_without_configurations_is_a_mistake(
+        self, author: Author
+    ) -> None:
+        made = flow(
+            author, "class F(FlowSpec):\n    a = Parameter('a', default=config_expr('cfg.a'))\n"
+        )
+
+        (mistake,) = mistakes(made)
+
+        assert "name 'cfg' is not defined. The configurations are: none." in mistake
+
     def test_an_expression_inside_of_a_constant_is_refused(self, author: Author) -> None:
         made = flow(
             author,
