@@ -86,6 +86,10 @@ class RunPlace:
         """What an attempt made; put last, so it is there when all of it is."""
         return f"{self.root}{task.path}/artifacts.json"
 
+    def failure(self, task: TaskKey) -> str:
+        """Why an attempt failed, beside what it printed."""
+        return f"{self.root}{task.path}/failure.json"
+
     def alive(self, number: int) -> str:
         """A mark of life of a run by hand."""
         return f"{self.epoch(1)}alive/{number:010d}"
