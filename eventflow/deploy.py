@@ -15,6 +15,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from eventflow.authoring.graph import graph_of
+from eventflow.authoring.own_tags import own_tags
 from eventflow.authoring.parameters import parameter_specs
 from eventflow.authoring.triggers import compile_trigger
 from eventflow.bus.reading import read_to_end
@@ -27,6 +28,7 @@ from eventflow.model.namespace import Namespace
 from eventflow.model.offset import Offset
 from eventflow.model.run import run_id_of
 from eventflow.model.state import ActiveVersion
+from eventflow.model.tags import check_tags
 from eventflow.model.task import TaskKey
 from eventflow.store.keys import check_key
 from eventflow.store.layout import RunPlace, flow_key, lineage_key
@@ -81,6 +83,7 @@ class NewVersion:
     trigger: Trigger | None
     code: CodePackage
     deployed_by: str
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,14 +104,15 @@ def evaluate(
     file: Path,
     context: DeployContext,
     suffixes: Sequence[str] = (),
+    tags: Sequence[str] = (),
 ) -> tuple[NewVersion, bytes]:
     """What deploying a flow class would make live, and its code package; nothing is written.
 
     Functions in the flow's declarations are asked here, in the deploying process, and nowhere
-    else. `context.namespace` is where the flow will live.
+    else. `context.namespace` is where the flow will live. Its runs start with `tags`.
 
     Raises:
-        InvalidFlow, InvalidTrigger, InvalidParameter: the flow cannot be deployed.
+        InvalidFlow, InvalidTrigger, InvalidParameter, InvalidTag: the flow cannot be deployed.
     """
     parameters = parameter_specs(flow_class, context)
     archive, code = package(file, suffixes, leave_out=[world.settings.folder])
@@ -119,6 +123,7 @@ def evaluate(
         trigger=compile_trigger(flow_class, parameters, context),
         code=code,
         deployed_by=context.user_name,
+        tags=check_tags(tags),
     )
     return new, archive
 
@@ -148,6 +153,8 @@ def deploy(world: World, new: NewVersion, archive: bytes, *, echo: timedelta = _
             code=new.code,
             deployed_at=now,
             deployed_by=new.deployed_by,
+            tags=new.tags,
+            system_tags=own_tags(new.deployed_by),
         )
         return [version, *_marks(new.namespace, version.flow, version.version, at=now)]
 

@@ -7,9 +7,9 @@
     │   ├── InvalidPayload         │   └── EventTooLarge
     │   ├── ArtifactNotStorable    ├── ArtifactMissing
     │   ├── ArtifactNotReadable    ├── ArtifactReadOnly
-    │   ├── InvalidMerge           └── NotFound
-    │   │   ├── MissingInMergeArtifacts    └── Ambiguous
-    │   │   └── UnhandledInMergeArtifacts
+    │   ├── InvalidTag             ├── InvalidMerge
+    │   └── NotFound               │   ├── MissingInMergeArtifacts
+    │       └── Ambiguous          │   └── UnhandledInMergeArtifacts
     ├── OperatorError              whoever runs eventflow acts
     │   ├── InvalidSettings        ├── TopicMismatch
     │   ├── BusUnreachable         ├── BusForbidden
@@ -59,6 +59,7 @@ __all__ = [
     "InvalidParameter",
     "InvalidPayload",
     "InvalidSettings",
+    "InvalidTag",
     "InvalidTrigger",
     "MissingInMergeArtifacts",
     "NotFound",
@@ -118,6 +119,10 @@ class InvalidTrigger(AuthorError):
 
 class InvalidParameter(AuthorError):
     """A parameter has no value, or one that is not of its type."""
+
+
+class InvalidTag(AuthorError):
+    """A tag of a run that it cannot have, or cannot lose."""
 
 
 class InvalidPayload(AuthorError):
