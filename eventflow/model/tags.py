@@ -16,11 +16,20 @@ from eventflow.model.namespace import Namespace
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["LONGEST_TAG", "MOST_TAGS", "Tags", "check_tags", "each_tag", "namespace_tags"]
+__all__ = [
+    "LONGEST_TAG",
+    "MOST_TAGS",
+    "Tags",
+    "check_tags",
+    "each_tag",
+    "is_like_a_system_tag",
+    "namespace_tags",
+]
 
 MOST_TAGS = 50
 LONGEST_TAG = 500
 _DELETE = "\x7f"
+_SYSTEM = ("user:", "eventflow_version:", "python_version:", "project:", "project_branch:")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +88,11 @@ def each_tag(tags: Iterable[str]) -> tuple[str, ...]:
     if isinstance(tags, str):
         raise InvalidTag(f"{tags!r} is one tag where several are asked for: write [{tags!r}].")
     return tuple(dict.fromkeys(_checked(tag) for tag in tags))
+
+
+def is_like_a_system_tag(tag: str) -> bool:
+    """Whether a run can have it as a system tag; a user tag may look like one too."""
+    return tag.startswith(_SYSTEM)
 
 
 def namespace_tags(namespace: str) -> tuple[str, ...]:

@@ -15,18 +15,18 @@ from typing import TYPE_CHECKING, Any
 from eventflow.errors import CorruptObject
 from eventflow.model.tags import Tags, each_tag, namespace_tags
 from eventflow.store.deciding import decide, read_json
-from eventflow.store.layout import run_id_of_index_key, tagged_key, tagged_prefix
+from eventflow.store.layout import tagged_key
 from eventflow.store.runs import read_run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from eventflow.effects import Ids
     from eventflow.model.run import RunRequest
     from eventflow.store.layout import RunPlace
     from eventflow.store.port import Store
 
-__all__ = ["change_tags", "read_tags", "tagged_runs"]
+__all__ = ["change_tags", "read_tags"]
 
 
 def read_tags(store: Store, place: RunPlace) -> Tags:
@@ -71,13 +71,6 @@ def change_tags(
         # Not ours: somebody else's change went through, so that this ends when they do.
         if decide(store, key, _to_json(after), nonce=ids.token()).is_mine:
             return after
-
-
-def tagged_runs(store: Store, namespace: str, flow: str, tag: str) -> Iterator[tuple[str, str]]:
-    """(inverted time, run id) of the runs that have, or had, a user tag; latest first."""
-    prefix = tagged_prefix(namespace, flow, tag)
-    for each in store.list(prefix):
-        yield each.key.removeprefix(prefix), run_id_of_index_key(each.key)
 
 
 def _tagged_key(request: RunRequest, tag: str) -> str:

@@ -12,10 +12,10 @@ from eventflow.effects import SystemIds
 from eventflow.errors import InvalidTag, ObjectMissing
 from eventflow.model.graph import FlowGraph, StepKind, StepNode
 from eventflow.model.run import RunRequest
-from eventflow.store.layout import RunPlace
+from eventflow.store.layout import RunPlace, run_id_of_index_key, tagged_prefix
 from eventflow.store.port import Store
 from eventflow.store.runs import RunFile, place_of, write_beginning
-from eventflow.store.tags import change_tags, read_tags, tagged_runs
+from eventflow.store.tags import change_tags, read_tags
 from tests.contract.store_doubles import LosesAnswers, NotesReads
 from tests.contract.store_fixtures import StorePlace, place, store
 
@@ -150,6 +150,7 @@ def test_runs_are_listed_by_a_tag_latest_first_though_it_came_later(store: Store
     change_tags(store, first, IDS, add=["good"])
     change_tags(store, second, IDS, add=["bad"])
 
-    found = [run_id for _, run_id in tagged_runs(store, "fraud/prod", "Train", "good")]
+    listed = store.list(tagged_prefix("fraud/prod", "Train", "good"))
+    found = [run_id_of_index_key(each.key) for each in listed]
 
     assert found == ["r3", "r1"]

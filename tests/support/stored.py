@@ -95,6 +95,9 @@ class History:
         causes: Sequence[Cause] = (),
         version: int = 1,
         at: datetime | None = None,
+        tags: Sequence[str] = (),
+        graph: FlowGraph | None = None,
+        code_digest: str = "",
     ) -> RunRequest:
         """A run that was requested and has begun; each a minute after the one before."""
         self.count += 1
@@ -110,8 +113,11 @@ class History:
             roots=(),
             hops=1,
             requested_at=at or AT + timedelta(minutes=self.count),
+            tags=tuple(tags),
+            system_tags=("user:ann", "python_version:3.14.1"),
         )
-        write_beginning(self.world.store, RunFile(request, _graph(flow), ""), causes)
+        run = RunFile(request, graph or _graph(flow), code_digest)
+        write_beginning(self.world.store, run, causes)
         return request
 
     def task(
@@ -119,13 +125,15 @@ class History:
         run: RunRequest,
         step: str,
         *,
+        task: str = "0",
+        inputs: Sequence[TaskKey] = (),
         epoch: int = 1,
         attempt: int = 0,
         published: Sequence[Offset] = (),
         **values: Any,
     ) -> TaskKey:
         """An attempt that succeeded."""
-        key = TaskKey(epoch, step, "0", attempt)
+        key = TaskKey(epoch, step, task, attempt)
         project = run.namespace.partition("/")[0]
         record = TaskRecord(
             key=key,
@@ -134,6 +142,7 @@ class History:
             published=tuple(published),
             started_at=run.requested_at,
             finished_at=run.requested_at + timedelta(seconds=5),
+            inputs=tuple(inputs),
         )
         write_task(self.world.store, place_of(run), record, "nonce")
         return key

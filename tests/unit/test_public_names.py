@@ -17,6 +17,7 @@ NAMES = {
     *("FlowSpec", "step", "Parameter", "JSONType", "current", "trigger", "trigger_on_finish"),
     *("project", "schedule", "namespaced_event_name", "Event", "Flow", "Run", "Step", "Task"),
     *("DataArtifact", "namespace", "get_namespace", "default_namespace"),
+    *("Metaflow", "metadata", "get_metadata", "default_metadata"),
 }
 
 
