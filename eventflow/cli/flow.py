@@ -13,12 +13,11 @@ import click
 from eventflow.authoring.graph import check as problems_of
 from eventflow.authoring.graph import graph_of
 from eventflow.authoring.project import namespace_of
+from eventflow.cli import flow_about, flow_dump, flow_logs, flow_tag
 from eventflow.cli.output import as_json_option, print_values
 from eventflow.errors import InvalidFlow
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from eventflow.authoring.deploy_context import DeployContext
     from eventflow.context import World
     from eventflow.execution.driver import RunLimits
@@ -103,6 +102,8 @@ def _command_line(flow_class: type) -> click.Group:
 
     for command in (check, show, _run_command(flow_class), deploy):
         flow.add_command(command)
+    for further in (flow_dump.command, flow_logs.command, flow_tag.command, *flow_about.COMMANDS):
+        flow.add_command(further)
     return flow
 
 
@@ -142,9 +143,12 @@ def _indented(text: str) -> str:
 @click.command("deploy")
 @click.option("--dry-run", is_flag=True, help="Say what would be deployed.")
 @click.option("--package-suffixes", default="", help="Further files to package: .csv,.sql")
+@click.option("--tag", "tags", multiple=True, help="A tag of each run of it; repeatable.")
 @as_json_option
 @click.pass_obj
-def deploy(target: _Target, dry_run: bool, package_suffixes: str, as_json: bool) -> None:
+def deploy(
+    target: _Target, dry_run: bool, package_suffixes: str, tags: tuple[str, ...], as_json: bool
+) -> None:
     """Make this version live: from its mark on, events start it."""
     from eventflow import deploy as deploying
     from eventflow.cli.deployments import trigger_text
@@ -157,6 +161,7 @@ def deploy(target: _Target, dry_run: bool, package_suffixes: str, as_json: bool)
         target.file,
         target.context(target.namespace(is_deploy=True)),
         suffixes,
+        tags,
     )
     trigger = trigger_text(new.trigger) or "none: it is started by hand"
     if dry_run:
@@ -183,11 +188,15 @@ def deploy(target: _Target, dry_run: bool, package_suffixes: str, as_json: bool)
 def _run_command(flow_class: type) -> click.Command:
     """`run`, with an option for each parameter."""
 
+    from eventflow.authoring.parameters import text_values
+    from eventflow.model.tags import check_tags
+
     @click.pass_obj
     def run(
         target: _Target,
         /,
         run_id_file: str | None,
+        tags: tuple[str, ...],
         max_workers: int | None,
         max_num_splits: int | None,
         **given: str | None,
@@ -203,10 +212,12 @@ def _run_command(flow_class: type) -> click.Command:
         limits = RunLimits(
             max_workers or settings.max_workers, max_num_splits or settings.max_num_splits
         )
-        _execute(target, namespace, specs, values, run_id_file, limits)
+        plan = _plan(target, namespace, text_values(specs, values), check_tags(tags))
+        _execute(target, plan, run_id_file, limits)
 
     options: list[click.Parameter] = [
         click.Option(["--run-id-file"], help="Write the id of the run there."),
+        click.Option(["--tag", "tags"], multiple=True, help="A tag of the run; repeatable."),
         click.Option(
             ["--max-workers"], type=click.IntRange(1), help="Tasks at work at once. Default: 16."
         ),
@@ -240,22 +251,13 @@ def _option_name(parameter: str) -> str:
     return "parameter_" + parameter.replace("-", "_")
 
 
-def _execute(
-    target: _Target,
-    namespace: Namespace,
-    specs: Sequence[ParameterSpec],
-    given: dict[str, str],
-    run_id_file: str | None,
-    limits: RunLimits,
-) -> None:
+def _execute(target: _Target, plan: RunPlan, run_id_file: str | None, limits: RunLimits) -> None:
     from eventflow import app
-    from eventflow.authoring.parameters import text_values
     from eventflow.execution.by_hand import run_by_hand
     from eventflow.model.completion import Outcome
 
-    plan = _plan(target, namespace, text_values(specs, given))
     run_id = plan.request.run_id
-    click.echo(f"{plan.request.flow}/{run_id[:8]} in {namespace} begins.")
+    click.echo(f"{plan.request.flow}/{run_id[:8]} in {plan.request.namespace} begins.")
     if run_id_file:
         Path(run_id_file).write_text(run_id)
     world = target.world
@@ -273,7 +275,10 @@ def _execute(
         sys.exit(130 if end.outcome is Outcome.CANCELLED else _FAILED)
 
 
-def _plan(target: _Target, namespace: Namespace, parameters: dict[str, str]) -> RunPlan:
+def _plan(
+    target: _Target, namespace: Namespace, parameters: dict[str, str], tags: tuple[str, ...]
+) -> RunPlan:
+    from eventflow.authoring.own_tags import own_tags
     from eventflow.model.run import RunRequest, hand_run_id
     from eventflow.model.task import RunPlan
 
@@ -291,6 +296,8 @@ def _plan(target: _Target, namespace: Namespace, parameters: dict[str, str]) -> 
         roots=(),
         hops=0,
         requested_at=now,
+        tags=tags,
+        system_tags=own_tags(target.user),
     )
     return RunPlan(request, graph, str(target.file.parent), target.file.name, epoch=1)
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from eventflow.store.layout import RunPlace
     from eventflow.store.port import Store
 
-__all__ = ["change_tags", "read_tags"]
+__all__ = ["change_tags", "read_tags", "tags_at_start"]
 
 
 def read_tags(store: Store, place: RunPlace) -> Tags:
@@ -38,7 +38,7 @@ def read_tags(store: Store, place: RunPlace) -> Tags:
     """
     latest = next(iter(store.list(place.tags_prefix, limit=1)), None)
     if latest is None:
-        return _at_start(read_run(store, place).request)
+        return tags_at_start(read_run(store, place).request)
     return _from_json(read_json(store, latest.key), latest.key)
 
 
@@ -77,7 +77,8 @@ def _tagged_key(request: RunRequest, tag: str) -> str:
     return tagged_key(request.namespace, request.flow, request.run_id, request.requested_at, tag)
 
 
-def _at_start(request: RunRequest) -> Tags:
+def tags_at_start(request: RunRequest) -> Tags:
+    """The tags that a run begins with."""
     system = frozenset((*request.system_tags, *namespace_tags(request.namespace)))
     return Tags(frozenset(request.tags) - system, system)
 

@@ -80,8 +80,8 @@ def test_each_thing_is_part_of_the_next_up_to_the_flow(history: History) -> None
 
     assert task == Task(f"Train/{run.run_id}/end/0")
     assert task.parent == Step(f"Train/{run.run_id}/end")
-    assert task.parent.parent == Run(f"Train/{run.run_id}")  # type: ignore[union-attr]
-    assert task.parent.parent.parent == Flow("shop/prod/Train")  # type: ignore[union-attr]
+    assert task.parent.parent == Run(f"Train/{run.run_id}")
+    assert task.parent.parent.parent == Flow("shop/prod/Train")
     assert artifact.path_components == ["Train", run.run_id, "end", "0", "model"]
     assert artifact.created_at == artifact.finished_at == run.requested_at + timedelta(seconds=5)
 
