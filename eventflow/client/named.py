@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from eventflow.client.scope import is_within
 from eventflow.context import world
+from eventflow.store.runs import read_run
 from eventflow.store.tags import read_tags
 
 if TYPE_CHECKING:
@@ -59,6 +60,13 @@ class Named:
         return parent_of(self)
 
     @property
+    def origin_pathspec(self) -> str | None:
+        """The same thing in the run that it was taken over from by `resume`; None of what ran
+        here."""
+        origin = self._origin()
+        return "/".join((self._place.flow, origin, *self._parts)) if origin else None
+
+    @property
     def tags(self) -> frozenset[str]:
         """All tags of the run, as they are now."""
         return read_tags(world().store, self._place).every
@@ -77,6 +85,10 @@ class Named:
     def is_in_namespace(self) -> bool:
         """Whether the client looks where it is."""
         return is_within(self._place.namespace)
+
+    def _origin(self) -> str | None:
+        """The id of the run that it comes from."""
+        return read_run(world().store, self._place).request.origin
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Named) or type(other) is not type(self):

@@ -121,6 +121,10 @@ class Step(Named):
         except NotFound:
             return False
 
+    def _origin(self) -> str | None:
+        first = next(self.tasks(), None)
+        return first._origin() if first else None
+
     def _graph(self) -> FlowGraph:
         return read_run(world().store, self._place).graph
 

@@ -15,6 +15,7 @@ from eventflow.errors import NotFound, ObjectMissing
 from eventflow.store.artifacts import read_task
 from eventflow.store.attempts import attempt_of, attempts_of, attempts_of_task
 from eventflow.store.failures import read_failure
+from eventflow.store.finding import find_run, namespaces_of
 from eventflow.store.runs import read_end, read_run
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ class Task(Named):
 
     @property
     def stdout(self) -> str:
-        """What it printed; empty while it is at work."""
+        """What it printed, or the task that it was cloned from; empty while it is at work."""
         return self._output("stdout")
 
     @property
@@ -222,6 +223,10 @@ class Task(Named):
         record = self._record()
         return record is not None and name in record.artifacts
 
+    def _origin(self) -> str | None:
+        record = self._record()
+        return record.origin or None if record else None
+
     def _record(self) -> TaskRecord | None:
         try:
             return read_task(world().store, self._place, self._key)
@@ -239,11 +244,24 @@ class Task(Named):
         try:
             return world().store.get(self._key_of(name))
         except ObjectMissing:
-            return b""
+            original = self._original()
+            return original._output_bytes(name) if original else b""
 
     def _output_size(self, name: str) -> int:
         found = world().store.info(self._key_of(name))
-        return found.size_bytes if found else 0
+        if found is None:
+            original = self._original()
+            return original._output_size(name) if original else 0
+        return found.size_bytes
+
+    def _original(self) -> Task | None:
+        """The task that it was cloned from, which keeps what it printed."""
+        origin, store = self._origin(), world().store
+        if origin is None:
+            return None
+        flow = self._place.flow
+        place = find_run(store, flow, namespaces_of(store, flow), origin)
+        return Task.at(place, attempt_of(store, place, self._key.step, self._key.task))
 
     def _key_of(self, name: str) -> str:
         key = self._key

@@ -98,8 +98,10 @@ class History:
         tags: Sequence[str] = (),
         graph: FlowGraph | None = None,
         code_digest: str = "",
+        **more: Any,
     ) -> RunRequest:
-        """A run that was requested and has begun; each a minute after the one before."""
+        """A run that was requested and has begun; each a minute after the one before. `more` are
+        fields of its request."""
         self.count += 1
         seed = [cause.origin for cause in causes] or [event_offset(10**6 + self.count)]
         request = RunRequest(
@@ -115,6 +117,7 @@ class History:
             requested_at=at or AT + timedelta(minutes=self.count),
             tags=tuple(tags),
             system_tags=("user:ann", "python_version:3.14.1"),
+            **more,
         )
         run = RunFile(request, graph or _graph(flow), code_digest)
         write_beginning(self.world.store, run, causes)
@@ -130,6 +133,7 @@ class History:
         epoch: int = 1,
         attempt: int = 0,
         published: Sequence[Offset] = (),
+        origin: str = "",
         **values: Any,
     ) -> TaskKey:
         """An attempt that succeeded."""
@@ -143,6 +147,7 @@ class History:
             started_at=run.requested_at,
             finished_at=run.requested_at + timedelta(seconds=5),
             inputs=tuple(inputs),
+            origin=origin,
         )
         write_task(self.world.store, place_of(run), record, "nonce")
         return key

@@ -248,6 +248,25 @@ def test_what_a_task_printed_is_read_by_lines_and_measured_unread(history: Histo
         list(task.loglines("stdin"))
 
 
+def test_what_a_resumed_run_took_over_says_from_where(history: History) -> None:
+    first = history.begin(namespace="shop/prod")
+    history.output(first, history.task(first, "start", attempt=2), "stdout", "trained\n")
+    again = history.begin(namespace="shop/user.ann", origin=first.run_id)
+    history.task(again, "start", origin=first.run_id, model=1)
+    history.task(again, "end")
+
+    run = Run(f"shop/user.ann/Train/{again.run_id}")
+    cloned, new = run["start"].task, run["end"].task
+
+    assert run.origin_pathspec == f"Train/{first.run_id}"
+    assert run["start"].origin_pathspec == f"Train/{first.run_id}/start"
+    assert cloned.origin_pathspec == f"Train/{first.run_id}/start/0"
+    assert cloned["model"].origin_pathspec == f"Train/{first.run_id}/start/0/model"
+    assert (cloned.stdout, cloned.stdout_size) == ("trained\n", 8)
+    assert (new.origin_pathspec, new.stdout, new.stdout_size) == (None, "", 0)
+    assert Run(f"shop/prod/Train/{first.run_id}").origin_pathspec is None
+
+
 def test_the_facts_of_a_task_have_names(history: History) -> None:
     run = history.begin(version=3)
     history.task(run, "start")
