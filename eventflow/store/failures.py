@@ -1,7 +1,7 @@
 """Why an attempt failed: one `failure.json` beside its output, so that nobody has to parse that.
 
-Put when the attempt is given up, after its output. Only user code's own failure and what killed
-its process are there: an attempt that nobody could bury has none.
+Put when the attempt is given up, after its output: user code's own failure, or what killed its
+process. An attempt that nobody could bury has none.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _CUT = "\n… {} characters left out …\n"
 @dataclass(frozen=True, slots=True)
 class TaskFailure:
     """Why an attempt failed. `reason` is one line, `ValueError: no rows (train.py:31)`;
-    `traceback` has several, those of user code only, and is empty when no code raised."""
+    `traceback` has several: what its stderr ends with."""
 
     reason: str
     traceback: str
