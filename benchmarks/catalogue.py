@@ -10,6 +10,7 @@ from benchmarks import (
     decisions,
     event_to_user_code,
     import_cost,
+    latest_run,
     many_deployments,
     many_runs,
     publish,
@@ -99,6 +100,7 @@ BENCHMARKS = (
     ),
     Benchmark("take_over", _DEATH, _take_over, full=3, on=_EVERY_BUS),
     Benchmark("many_deployments", _GROWTH, lambda n: many_deployments.measure(parts=n), 50, 10),
+    Benchmark("latest_run", _GROWTH, lambda n: latest_run.measure(questions=n), 200, 50),
     Benchmark("many_runs", _GROWTH, lambda n: many_runs.measure(questions=n), 100),
     Benchmark("import_cost", _BEGIN, lambda n: import_cost.measure(starts=n), 20, 10),
 )

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     )
     from eventflow.client.artifacts import DataArtifact
     from eventflow.client.flow import Flow
+    from eventflow.client.metaflow import Metaflow, default_metadata, get_metadata, metadata
     from eventflow.client.run import Run
     from eventflow.client.scope import default_namespace, get_namespace, namespace
     from eventflow.client.step import Step
@@ -41,14 +42,18 @@ __all__ = [
     "FlowSpec",
     "IncludeFile",
     "JSONType",
+    "Metaflow",
     "Parameter",
     "Run",
     "Step",
     "Task",
     "config_expr",
     "current",
+    "default_metadata",
     "default_namespace",
+    "get_metadata",
     "get_namespace",
+    "metadata",
     "namespace",
     "namespaced_event_name",
     "project",
@@ -67,14 +72,18 @@ _HOMES = {
     "FlowSpec": "authoring.flow_spec",
     "IncludeFile": "authoring.include_file",
     "JSONType": "authoring.parameter",
+    "Metaflow": "client.metaflow",
     "Parameter": "authoring.parameter",
     "Run": "client.run",
     "Step": "client.step",
     "Task": "client.task",
     "config_expr": "authoring.config_expr",
     "current": "authoring.current",
+    "default_metadata": "client.metaflow",
     "default_namespace": "client.scope",
+    "get_metadata": "client.metaflow",
     "get_namespace": "client.scope",
+    "metadata": "client.metaflow",
     "namespace": "client.scope",
     "namespaced_event_name": "authoring.trigger_declarations",
     "project": "authoring.project",

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from eventflow.authoring.configs import with_configs
 from eventflow.authoring.graph import graph_of
 from eventflow.authoring.included_files import read_files, store_files
+from eventflow.authoring.own_tags import own_tags
 from eventflow.authoring.parameters import parameter_specs
 from eventflow.authoring.triggers import compile_trigger
 from eventflow.bus.reading import read_to_end
@@ -29,6 +30,7 @@ from eventflow.model.namespace import Namespace
 from eventflow.model.offset import Offset
 from eventflow.model.run import run_id_of
 from eventflow.model.state import ActiveVersion
+from eventflow.model.tags import check_tags
 from eventflow.model.task import TaskKey
 from eventflow.store.keys import check_key
 from eventflow.store.layout import RunPlace, flow_key, lineage_key
@@ -85,6 +87,7 @@ class NewVersion:
     code: CodePackage
     deployed_by: str
     files: Mapping[str, str | bytes] = field(default_factory=dict)
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,14 +108,15 @@ def evaluate(
     file: Path,
     context: DeployContext,
     suffixes: Sequence[str] = (),
+    tags: Sequence[str] = (),
 ) -> tuple[NewVersion, bytes]:
     """What deploying a flow class would make live, and its code package; nothing is written.
 
     Functions in the flow's declarations are asked here, in the deploying process, and nowhere
-    else. `context.namespace` is where the flow will live.
+    else. `context.namespace` is where the flow will live. Its runs start with `tags`.
 
     Raises:
-        InvalidFlow, InvalidTrigger, InvalidParameter: the flow cannot be deployed.
+        InvalidFlow, InvalidTrigger, InvalidParameter, InvalidTag: the flow cannot be deployed.
     """
     parameters = parameter_specs(flow_class, context)
     archive, code = package(file, suffixes, leave_out=[world.settings.folder])
@@ -124,6 +128,7 @@ def evaluate(
         code=code,
         deployed_by=context.user_name,
         files=read_files(flow_class, with_configs(flow_class, context), {}),
+        tags=check_tags(tags),
     )
     return new, archive
 
@@ -157,6 +162,8 @@ def deploy(world: World, new: NewVersion, archive: bytes, *, echo: timedelta = _
             code=new.code,
             deployed_at=now,
             deployed_by=new.deployed_by,
+            tags=new.tags,
+            system_tags=own_tags(new.deployed_by),
         )
         return [version, *_marks(new.namespace, version.flow, version.version, at=now)]
 

@@ -7,9 +7,9 @@
     │   ├── InvalidTrigger         ├── InvalidPayload
     │   ├── ArtifactNotStorable    │   └── EventTooLarge
     │   ├── ArtifactNotReadable    ├── ArtifactMissing
-    │   ├── ArtifactReadOnly       └── NotFound
-    │   │   └── ConfigReadOnly         └── Ambiguous
-    │   └── InvalidMerge
+    │   ├── ArtifactReadOnly       ├── InvalidTag
+    │   │   └── ConfigReadOnly     └── NotFound
+    │   └── InvalidMerge               └── Ambiguous
     │       ├── MissingInMergeArtifacts
     │       └── UnhandledInMergeArtifacts
     ├── OperatorError              whoever runs eventflow acts
@@ -63,6 +63,7 @@ __all__ = [
     "InvalidParameter",
     "InvalidPayload",
     "InvalidSettings",
+    "InvalidTag",
     "InvalidTrigger",
     "MissingInMergeArtifacts",
     "NotFound",
@@ -127,6 +128,10 @@ class InvalidTrigger(AuthorError):
 
 class InvalidParameter(AuthorError):
     """A parameter has no value, or one that is not of its type."""
+
+
+class InvalidTag(AuthorError):
+    """A tag of a run that it cannot have, or cannot lose."""
 
 
 class InvalidPayload(AuthorError):

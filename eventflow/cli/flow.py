@@ -2,39 +2,18 @@
 
 from __future__ import annotations
 
-import sys
-from dataclasses import dataclass
-from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from eventflow.authoring.graph import check as problems_of
 from eventflow.authoring.graph import graph_of
-from eventflow.authoring.project import namespace_of
-from eventflow.cli.flow_parameters import (
-    CommandWithParameters,
-    config_options,
-    given_parameters,
-    take_configs,
-)
+from eventflow.cli import flow_about, flow_dump, flow_logs, flow_tag
+from eventflow.cli.flow_parameters import config_options, take_configs
+from eventflow.cli.flow_run import resume_command, run_command
+from eventflow.cli.flow_target import Target
 from eventflow.cli.output import as_json_option, print_values
-from eventflow.errors import InvalidFlow
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from eventflow.authoring.deploy_context import DeployContext
-    from eventflow.context import World
-    from eventflow.execution.driver import RunLimits
-    from eventflow.model.graph import FlowGraph
-    from eventflow.model.namespace import Namespace
-    from eventflow.model.task import RunPlan, TaskKey
 
 __all__ = ["main"]
-
-_FAILED = 1
 
 
 def main(flow_class: type) -> None:
@@ -42,60 +21,6 @@ def main(flow_class: type) -> None:
     from eventflow.cli.main import run
 
     run(_command_line(flow_class))
-
-
-@dataclass(frozen=True)
-class _Target:
-    """The flow, and where its options put it."""
-
-    flow_class: type
-    branch: str | None
-    is_production: bool
-
-    @cached_property
-    def world(self) -> World:
-        from eventflow import app, context
-
-        world = app.connect()
-        context.use(world)
-        return world
-
-    @property
-    def file(self) -> Path:
-        module = sys.modules[self.flow_class.__module__]
-        return Path(module.__file__ or "").resolve()
-
-    @cached_property
-    def user(self) -> str:
-        from eventflow.settings import user_name
-
-        return user_name(self.world.settings)
-
-    def namespace(self, *, is_deploy: bool) -> Namespace:
-        return namespace_of(
-            self.flow_class,
-            branch=self.branch,
-            is_production=self.is_production,
-            user=self.user,
-            is_deploy=is_deploy,
-        )
-
-    def context(self, namespace: Namespace) -> DeployContext:
-        from eventflow.authoring.deploy_context import DeployContext
-
-        return DeployContext(self.flow_class.__name__, self.user, str(namespace))
-
-    def parameters(self, namespace: Namespace, given: Mapping[str, str]) -> dict[str, str]:
-        """The values of a run by hand, of which `given` was typed."""
-        from eventflow.authoring.parameters import values_of_run
-
-        return values_of_run(
-            self.flow_class,
-            self.context(namespace),
-            given,
-            store=self.world.store,
-            project=namespace.project,
-        )
 
 
 def _command_line(flow_class: type) -> click.Group:
@@ -112,21 +37,23 @@ def _command_line(flow_class: type) -> click.Group:
         context: click.Context, /, branch: str | None, is_production: bool, **configs: Any
     ) -> None:
         take_configs(flow_class, **configs)
-        context.obj = _Target(flow_class, branch, is_production)
+        context.obj = Target(flow_class, branch, is_production)
         if context.invoked_subcommand is None:
             context.invoke(check)
 
     flow.params += config_options(flow_class)
-    for command in (check, show, _run_command(flow_class), deploy):
+    for command in (check, show, run_command(flow_class), resume_command(), deploy):
         flow.add_command(command)
+    for further in (flow_dump.command, flow_logs.command, flow_tag.command, *flow_about.COMMANDS):
+        flow.add_command(further)
     return flow
 
 
 @click.command("check")
 @click.pass_obj
-def check(target: _Target) -> None:
+def check(target: Target) -> None:
     """Look for mistakes; nothing runs. The default command."""
-    _check(target, is_deploy=False)
+    target.check(is_deploy=False)
     graph = graph_of(target.flow_class)
     click.echo(f"{graph.flow} is in order: {len(graph.steps)} steps.")
 
@@ -134,7 +61,7 @@ def check(target: _Target) -> None:
 @click.command("show")
 @as_json_option
 @click.pass_obj
-def show(target: _Target, as_json: bool) -> None:
+def show(target: Target, as_json: bool) -> None:
     """Print the steps."""
     graph = graph_of(target.flow_class)
     if as_json:
@@ -158,14 +85,17 @@ def _indented(text: str) -> str:
 @click.command("deploy")
 @click.option("--dry-run", is_flag=True, help="Say what would be deployed.")
 @click.option("--package-suffixes", default="", help="Further files to package: .csv,.sql")
+@click.option("--tag", "tags", multiple=True, help="A tag of each run of it; repeatable.")
 @as_json_option
 @click.pass_obj
-def deploy(target: _Target, dry_run: bool, package_suffixes: str, as_json: bool) -> None:
+def deploy(
+    target: Target, dry_run: bool, package_suffixes: str, tags: tuple[str, ...], as_json: bool
+) -> None:
     """Make this version live: from its mark on, events start it."""
     from eventflow import deploy as deploying
     from eventflow.cli.deployments import trigger_text
 
-    _check(target, is_deploy=True)
+    target.check(is_deploy=True)
     suffixes = tuple(each for each in package_suffixes.split(",") if each)
     new, archive = deploying.evaluate(
         target.world,
@@ -173,6 +103,7 @@ def deploy(target: _Target, dry_run: bool, package_suffixes: str, as_json: bool)
         target.file,
         target.context(target.namespace(is_deploy=True)),
         suffixes,
+        tags,
     )
     trigger = trigger_text(new.trigger) or "none: it is started by hand"
     if dry_run:
@@ -194,112 +125,3 @@ def deploy(target: _Target, dry_run: bool, package_suffixes: str, as_json: bool)
     if not deployed.is_in_force and not as_json:
         click.echo("No trigger service has passed the mark yet; the version counts from there.")
     target.world.close()
-
-
-def _run_command(flow_class: type) -> click.Command:
-    """`run`, with an option for each parameter."""
-
-    @click.pass_obj
-    def run(
-        target: _Target,
-        /,
-        run_id_file: str | None,
-        max_workers: int | None,
-        max_num_splits: int | None,
-        **given: str | None,
-    ) -> None:
-        from eventflow.execution.driver import RunLimits
-
-        _check(target, is_deploy=False)
-        namespace = target.namespace(is_deploy=False)
-        settings = target.world.settings.runner
-        limits = RunLimits(
-            max_workers or settings.max_workers, max_num_splits or settings.max_num_splits
-        )
-        _execute(target, namespace, given_parameters(flow_class, given), run_id_file, limits)
-
-    options: list[click.Parameter] = [
-        click.Option(["--run-id-file"], help="Write the id of the run there."),
-        click.Option(
-            ["--max-workers"], type=click.IntRange(1), help="Tasks at work at once. Default: 16."
-        ),
-        click.Option(
-            ["--max-num-splits"],
-            type=click.IntRange(1),
-            help="Tasks that one foreach may open. Default: 10000.",
-        ),
-    ]
-    return CommandWithParameters(
-        flow_class,
-        "run",
-        callback=run,
-        params=options,
-        help="Run it here, now; no bus is needed.",
-    )
-
-
-def _execute(
-    target: _Target,
-    namespace: Namespace,
-    given: dict[str, str],
-    run_id_file: str | None,
-    limits: RunLimits,
-) -> None:
-    from eventflow import app
-    from eventflow.execution.by_hand import run_by_hand
-    from eventflow.model.completion import Outcome
-
-    plan = _plan(target, namespace, target.parameters(namespace, given))
-    run_id = plan.request.run_id
-    click.echo(f"{plan.request.flow}/{run_id[:8]} in {namespace} begins.")
-    if run_id_file:
-        Path(run_id_file).write_text(run_id)
-    world = target.world
-    executor = app.local_executor(world)
-    try:
-        end = run_by_hand(
-            plan, executor, world.store, world.effects, on_line=_print_line, limits=limits
-        )
-    finally:
-        executor.close()
-        world.close()
-    reason = f": {end.reason}" if end.reason else "."
-    click.echo(f"{plan.request.flow}/{run_id[:8]} {end.outcome.value}{reason}")
-    if end.outcome is not Outcome.SUCCEEDED:
-        sys.exit(130 if end.outcome is Outcome.CANCELLED else _FAILED)
-
-
-def _plan(target: _Target, namespace: Namespace, parameters: dict[str, str]) -> RunPlan:
-    from eventflow.model.run import RunRequest, hand_run_id
-    from eventflow.model.task import RunPlan
-
-    graph: FlowGraph = graph_of(target.flow_class)
-    effects = target.world.effects
-    now = effects.clock.now()
-    request = RunRequest(
-        run_id=hand_run_id(now, effects.ids.token()),
-        namespace=str(namespace),
-        flow=graph.flow,
-        version=0,
-        parameters=parameters,
-        causes=(),
-        causes_digest=None,
-        roots=(),
-        hops=0,
-        requested_at=now,
-    )
-    return RunPlan(request, graph, str(target.file.parent), target.file.name, epoch=1)
-
-
-def _check(target: _Target, *, is_deploy: bool) -> None:
-    problems = list(problems_of(target.flow_class))
-    if is_deploy:
-        from eventflow.authoring.triggers import trigger_problems
-
-        problems += trigger_problems(target.flow_class)
-    if problems:
-        raise InvalidFlow(problems)
-
-
-def _print_line(key: TaskKey, stream: str, line: str) -> None:
-    click.echo(f"[{key.step}] {line}", err=stream == "stderr")

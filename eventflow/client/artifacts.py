@@ -43,7 +43,7 @@ class DataArtifact(Named):
     `DataArtifact("Flow/run/step/task/name")`.
     """
 
-    __slots__ = ("_finished_at", "_ref")
+    __slots__ = ("_finished_at", "_from", "_key", "_ref")
 
     def __init__(self, pathspec: str) -> None:
         """Find it.
@@ -103,6 +103,11 @@ class DataArtifact(Named):
         """When the task that has it ended."""
         return self._finished_at
 
+    @property
+    def created_at(self) -> datetime:
+        """The same."""
+        return self._finished_at
+
     def _name(self, place: RunPlace, record: TaskRecord, name: str) -> None:
         if name not in record.artifacts:
             there = ", ".join(sorted(record.artifacts)) or "none"
@@ -110,6 +115,10 @@ class DataArtifact(Named):
             raise ArtifactMissing(f"{where} has no artifact {name!r}; it has: {there}.")
         Named.__init__(self, place, record.key.step, record.key.task, name)
         self._ref, self._finished_at = record.artifacts[name], record.finished_at
+        self._key, self._from = record.key, record.origin or None
+
+    def _origin(self) -> str | None:
+        return self._from
 
 
 class Artifacts:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from eventflow.client.code import code_of
 from eventflow.client.named import Named
 from eventflow.client.scope import locate_run
 from eventflow.client.step import Step
@@ -12,17 +13,18 @@ from eventflow.client.task import Task
 from eventflow.client.triggered import Triggered
 from eventflow.context import world
 from eventflow.errors import NotFound
-from eventflow.model.graph import END
 from eventflow.model.run import RunState
 from eventflow.store.attempts import steps_with_attempts
 from eventflow.store.causes import causes_of
 from eventflow.store.runs import read_end, read_run
+from eventflow.store.tags import change_tags
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from datetime import datetime
 
     from eventflow.client.artifacts import TaskData
+    from eventflow.client.code import Code
     from eventflow.model.graph import FlowGraph
     from eventflow.store.layout import RunPlace
 
@@ -109,14 +111,14 @@ class Run(Named):
 
     @property
     def end_task(self) -> Task | None:
-        """Its task of the step `end`; None when it did not succeed, or not yet."""
+        """Its task of the last step; None when it did not succeed, or not yet."""
         end = read_end(world().store, self._place)
-        key = end.manifest.get(f"{END}/0") if end else None
+        key = end.manifest.get(f"{self._graph().end}/0") if end else None
         return Task.at(self._place, key) if key else None
 
     @property
     def data(self) -> TaskData:
-        """Its results: the values of the artifacts of its step `end`.
+        """Its results: the values of the artifacts of its last step.
 
         Raises:
             NotFound: it did not succeed, or not yet.
@@ -128,6 +130,43 @@ class Run(Named):
                 f" Run('{self.namespace}/{self.pathspec}')['<step>'].task.data."
             )
         return task.data
+
+    @property
+    def code(self) -> Code | None:
+        """The code package that it was deployed with; None of a run by hand."""
+        return code_of(self._place)
+
+    def add_tag(self, tag: str) -> None:
+        """Hang a tag on it, which `Flow.runs(tag)` finds it by. There already: nothing happens.
+
+        Raises:
+            InvalidTag: it cannot be one, or there would be more than 50.
+        """
+        self.add_tags([tag])
+
+    def add_tags(self, tags: Iterable[str]) -> None:
+        """Hang several on it, in one change. See `add_tag`."""
+        self._change_tags(add=tags)
+
+    def remove_tag(self, tag: str) -> None:
+        """Take a tag away. Not there: nothing happens.
+
+        Raises:
+            InvalidTag: it is a system tag.
+        """
+        self.remove_tags([tag])
+
+    def remove_tags(self, tags: Iterable[str]) -> None:
+        """Take several away, in one change. See `remove_tag`."""
+        self._change_tags(remove=tags)
+
+    def replace_tag(self, tag_to_remove: str, tag_to_add: str) -> None:
+        """Take one away and hang another on it, in one change: nobody sees it with neither."""
+        self.replace_tags([tag_to_remove], [tag_to_add])
+
+    def replace_tags(self, tags_to_remove: Iterable[str], tags_to_add: Iterable[str]) -> None:
+        """The same with several. One that is in both stays."""
+        self._change_tags(add=tags_to_add, remove=tags_to_remove)
 
     def steps(self) -> Iterator[Step]:
         """Its steps of which a task has ended, in the order of the graph."""
@@ -146,6 +185,9 @@ class Run(Named):
 
     def __contains__(self, step: object) -> bool:
         return any(node.name == step for node in self._graph().steps)
+
+    def _change_tags(self, *, add: Iterable[str] = (), remove: Iterable[str] = ()) -> None:
+        change_tags(world().store, self._place, world().effects.ids, add=add, remove=remove)
 
     def _graph(self) -> FlowGraph:
         return read_run(world().store, self._place).graph

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = [
     "default_namespace",
     "get_namespace",
+    "is_within",
     "locate_flow",
     "locate_run",
     "looking_from",
@@ -79,6 +80,12 @@ def looking_from(home: str) -> Iterator[None]:
         yield
     finally:
         _scope.home = former
+
+
+def is_within(home: str) -> bool:
+    """Whether the client looks in the namespace `home`."""
+    within = get_namespace()
+    return within is None or within in (home, home.partition("/")[0])
 
 
 def locate_flow(name: str) -> tuple[str, tuple[str, ...]]:

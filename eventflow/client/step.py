@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from eventflow.client.code import environment_of
 from eventflow.client.named import Named
 from eventflow.client.scope import locate_run
 from eventflow.client.task import Task
 from eventflow.context import world
 from eventflow.errors import NotFound
-from eventflow.store.attempts import attempts_of
+from eventflow.model.graph import StepKind
+from eventflow.store.attempts import attempt_of, attempts_of, steps_with_attempts
 from eventflow.store.runs import read_run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from datetime import datetime
 
+    from eventflow.model.graph import FlowGraph
     from eventflow.store.layout import RunPlace
 
 __all__ = ["Step"]
@@ -57,13 +60,46 @@ class Step(Named):
         raise NotFound(f"No task of {self.pathspec} has ended yet.")
 
     def tasks(self) -> Iterator[Task]:
-        """Its tasks that have ended, in the order of their ids."""
+        """Its tasks that have ended, in the order of their numbers."""
         for key in attempts_of(world().store, self._place, self.id):
             yield Task.at(self._place, key)
 
     @property
+    def control_task(self) -> Task | None:
+        """Of a gang, the task that leads it: index 0; None of other steps, or while it is at
+        work."""
+        return next(self.control_tasks(), None)
+
+    def control_tasks(self) -> Iterator[Task]:
+        """The leading task of each gang; nothing of a step that is none."""
+        graph = self._graph()
+        if any(graph.step(each).kind is StepKind.PARALLEL for each in graph.parents(self.id)):
+            yield from (task for task in self.tasks() if task.index == 0)
+
+    @property
+    def parent_steps(self) -> Iterator[Step]:
+        """The steps that lead to it and have begun, in the order of the graph."""
+        return self._begun(self._graph().parents(self.id))
+
+    @property
+    def child_steps(self) -> Iterator[Step]:
+        """The steps that it leads to and that have begun, in the order of the graph."""
+        return self._begun(self._graph().step(self.id).next_steps)
+
+    @property
+    def environment_info(self) -> dict[str, str]:
+        """What its run was started or deployed with: user, versions, script, code."""
+        return environment_of(self._place)
+
+    @property
+    def created_at(self) -> datetime | None:
+        """When its first task began; None while none has succeeded. Reads each task."""
+        begun = (task.created_at for task in self.tasks())
+        return min((each for each in begun if each is not None), default=None)
+
+    @property
     def finished_at(self) -> datetime | None:
-        """When its last task succeeded; None while one of them has not."""
+        """When its last task succeeded; None while one of them has not. Reads each task."""
         ends = [task.finished_at for task in self.tasks()]
         known = [end for end in ends if end is not None]
         return max(known) if known and len(known) == len(ends) else None
@@ -72,7 +108,26 @@ class Step(Named):
         return self.tasks()
 
     def __getitem__(self, task: str) -> Task:
-        for each in self.tasks():
-            if each.id == task:
-                return each
-        raise KeyError(task)
+        try:
+            return Task.at(self._place, attempt_of(world().store, self._place, self.id, task))
+        except NotFound as error:
+            raise KeyError(task) from error
+
+    def __contains__(self, task: object) -> bool:
+        if not isinstance(task, str):
+            return False
+        try:
+            return bool(attempt_of(world().store, self._place, self.id, task))
+        except NotFound:
+            return False
+
+    def _origin(self) -> str | None:
+        first = next(self.tasks(), None)
+        return first._origin() if first else None
+
+    def _graph(self) -> FlowGraph:
+        return read_run(world().store, self._place).graph
+
+    def _begun(self, names: Iterable[str]) -> Iterator[Step]:
+        begun = steps_with_attempts(world().store, self._place)
+        return (Step.at(self._place, name) for name in names if name in begun)

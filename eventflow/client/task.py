@@ -5,37 +5,54 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from eventflow.client.artifacts import Artifacts, DataArtifact, TaskData, record_of
+from eventflow.client.code import code_of, environment_of
+from eventflow.client.facts import Metadata, facts_of
 from eventflow.client.named import Named
 from eventflow.client.scope import locate_run
+from eventflow.client.task_names import are_in_line, index_of
 from eventflow.context import world
-from eventflow.errors import ObjectMissing
-from eventflow.store.attempts import attempt_of
-from eventflow.store.runs import read_end
+from eventflow.errors import NotFound, ObjectMissing
+from eventflow.store.artifacts import read_task
+from eventflow.store.attempts import attempt_of, attempts_of, attempts_of_task
+from eventflow.store.failures import read_failure
+from eventflow.store.finding import find_run, namespaces_of
+from eventflow.store.runs import read_end, read_run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
+    from eventflow.client.code import Code
     from eventflow.model.task import TaskKey
+    from eventflow.store.artifacts import TaskRecord
+    from eventflow.store.failures import TaskFailure
     from eventflow.store.layout import RunPlace
 
 __all__ = ["Task"]
 
+_STREAMS = ("stdout", "stderr")
+
 
 class Task(Named):
-    """One task, by the attempt of it that counts. `Task("Flow/run/step/task")`."""
+    """One task, by the attempt of it that counts. `Task("Flow/run/step/task")`.
+
+    `Task("Flow/run/step/task", attempt=0)` is another attempt of it.
+    """
 
     __slots__ = ("_key",)
 
-    def __init__(self, pathspec: str) -> None:
+    def __init__(self, pathspec: str, attempt: int | None = None) -> None:
         """Find it.
 
         Raises:
-            NotFound: there is no such run or task, or the task is still at work.
+            NotFound: there is no such run, task or attempt, or the task is still at work.
         """
         place, (step, task) = locate_run(pathspec, below=2)
         super().__init__(place, step, task)
-        self._key = attempt_of(world().store, place, step, task)
+        if attempt is None:
+            self._key = attempt_of(world().store, place, step, task)
+        else:
+            self._key = _attempt(place, step, task, attempt)
 
     @classmethod
     def at(cls, place: RunPlace, key: TaskKey) -> Task:
@@ -49,6 +66,11 @@ class Task(Named):
     def current_attempt(self) -> int:
         """The number of the attempt, from 0."""
         return self._key.attempt
+
+    @property
+    def index(self) -> int | None:
+        """Which item of the innermost foreach it is for, from 0; None outside of any."""
+        return index_of(self.id)
 
     @property
     def artifacts(self) -> Artifacts:
@@ -79,18 +101,27 @@ class Task(Named):
         return self.successful or read_end(world().store, self._place) is not None
 
     @property
+    def exception(self) -> TaskFailure | None:
+        """Why it failed: `reason` in one line, `traceback` in several; None when it did not."""
+        return None if self.successful else read_failure(world().store, self._place, self._key)
+
+    @property
     def created_at(self) -> datetime | None:
         """When the attempt began, aware UTC; None while it has not succeeded."""
-        return record_of(self._place, self._key).started_at if self.successful else None
+        record = self._record()
+        return record.started_at if record else None
 
     @property
     def finished_at(self) -> datetime | None:
         """When it ended, aware UTC; None while it has not succeeded."""
-        return record_of(self._place, self._key).finished_at if self.successful else None
+        record = self._record()
+        return record.finished_at if record else None
+
+    # ── what it printed ──────────────────────────────────────────────────────
 
     @property
     def stdout(self) -> str:
-        """What it printed; empty while it is at work."""
+        """What it printed, or the task that it was cloned from; empty while it is at work."""
         return self._output("stdout")
 
     @property
@@ -98,18 +129,152 @@ class Task(Named):
         """What it printed to stderr, and the traceback when it failed."""
         return self._output("stderr")
 
+    @property
+    def stdout_size(self) -> int:
+        """Bytes of its stdout in the store; nothing else is read."""
+        return self._output_size("stdout")
+
+    @property
+    def stderr_size(self) -> int:
+        """Bytes of its stderr in the store; nothing else is read."""
+        return self._output_size("stderr")
+
+    def loglines(
+        self, stream: str, as_unicode: bool = True
+    ) -> Iterator[tuple[None, str] | tuple[None, bytes]]:
+        """The lines of `stdout` or `stderr`, without their ends, as pairs like Metaflow's.
+
+        The first of a pair is None: when a line was printed is not kept.
+        """
+        if stream not in _STREAMS:
+            raise NotFound(f"A task has no stream {stream!r}; it has: {', '.join(_STREAMS)}.")
+        for line in self._output_bytes(stream).splitlines():
+            yield (None, line.decode(errors="replace")) if as_unicode else (None, line)
+
+    # ── around it ────────────────────────────────────────────────────────────
+
+    @property
+    def parent_tasks(self) -> Iterator[Task]:
+        """The tasks that it read from, in the order of the graph: one read.
+
+        Raises:
+            NotFound: it has not succeeded.
+        """
+        for key in record_of(self._place, self._key).inputs:
+            yield Task.at(self._place, key)
+
+    @property
+    def child_tasks(self) -> Iterator[Task]:
+        """The tasks that read from it and have succeeded, in the order of graph and numbers.
+
+        The names of the tasks of the next steps are listed; of those that can come from this
+        one, each is read.
+        """
+        store = world().store
+        for step in read_run(store, self._place).graph.step(self._key.step).next_steps:
+            for key in attempts_of(store, self._place, step):
+                child = Task.at(self._place, key)
+                if are_in_line(self.id, child.id) and child._has_read(self._key):
+                    yield child
+
+    @property
+    def parent_task_pathspecs(self) -> Iterator[str]:
+        """The pathspecs of `parent_tasks`."""
+        return (task.pathspec for task in self.parent_tasks)
+
+    @property
+    def child_task_pathspecs(self) -> Iterator[str]:
+        """The pathspecs of `child_tasks`."""
+        return (task.pathspec for task in self.child_tasks)
+
+    @property
+    def metadata(self) -> list[Metadata]:
+        """What else is known of the attempt, as names and texts."""
+        return facts_of(self._place, self._key, self._record(), self.pathspec)
+
+    @property
+    def metadata_dict(self) -> dict[str, str]:
+        """The same, by name."""
+        return {each.name: each.value for each in self.metadata}
+
+    @property
+    def runtime_name(self) -> str:
+        """What executed it: `eventflow` a requested run, `dev` a run by hand."""
+        request = read_run(world().store, self._place).request
+        return "eventflow" if request.version > 0 else "dev"
+
+    @property
+    def code(self) -> Code | None:
+        """The code package of its run; None of a run by hand."""
+        return code_of(self._place)
+
+    @property
+    def environment_info(self) -> dict[str, str]:
+        """What its run was started or deployed with: user, versions, script, code."""
+        return environment_of(self._place)
+
     def __getitem__(self, name: str) -> DataArtifact:
         return self.artifacts[name]
 
     def __iter__(self) -> Iterator[DataArtifact]:
         return iter(self.artifacts)
 
-    def _output(self, name: str) -> str:
+    def __contains__(self, name: object) -> bool:
+        record = self._record()
+        return record is not None and name in record.artifacts
+
+    def _origin(self) -> str | None:
+        record = self._record()
+        return record.origin or None if record else None
+
+    def _record(self) -> TaskRecord | None:
         try:
-            return world().store.get(self._key_of(name)).decode(errors="replace")
+            return read_task(world().store, self._place, self._key)
         except ObjectMissing:
-            return ""
+            return None
+
+    def _has_read(self, key: TaskKey) -> bool:
+        record = self._record()
+        return record is not None and key in record.inputs
+
+    def _output(self, name: str) -> str:
+        return self._output_bytes(name).decode(errors="replace")
+
+    def _output_bytes(self, name: str) -> bytes:
+        try:
+            return world().store.get(self._key_of(name))
+        except ObjectMissing:
+            original = self._original()
+            return original._output_bytes(name) if original else b""
+
+    def _output_size(self, name: str) -> int:
+        found = world().store.info(self._key_of(name))
+        if found is None:
+            original = self._original()
+            return original._output_size(name) if original else 0
+        return found.size_bytes
+
+    def _original(self) -> Task | None:
+        """The task that it was cloned from, which keeps what it printed."""
+        origin, store = self._origin(), world().store
+        if origin is None:
+            return None
+        flow = self._place.flow
+        place = find_run(store, flow, namespaces_of(store, flow), origin)
+        return Task.at(place, attempt_of(store, place, self._key.step, self._key.task))
 
     def _key_of(self, name: str) -> str:
         key = self._key
         return self._place.attempt(key.epoch, key.step, key.task, key.attempt) + name
+
+
+def _attempt(place: RunPlace, step: str, task: str, number: int) -> TaskKey:
+    ended = attempts_of_task(world().store, place, step, task)
+    found = [key for key in ended if key.attempt == number]
+    if not found:
+        numbers = ", ".join(str(key.attempt) for key in ended) or "none"
+        raise NotFound(
+            f"{place.flow}/{place.run_id}/{step}/{task} has no attempt {number} that has ended; it"
+            f" has: {numbers}."
+        )
+    return found[-1]

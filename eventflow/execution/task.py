@@ -23,6 +23,7 @@ from eventflow.execution.messages import Report
 from eventflow.execution.output import add_to_stderr, flush_streams, keep_output
 from eventflow.model.completion import Outcome
 from eventflow.store.artifacts import TaskRecord, load_value, read_task, write_task
+from eventflow.store.failures import write_failure
 from eventflow.store.runs import place_of
 
 if TYPE_CHECKING:
@@ -176,6 +177,8 @@ class Attempt:
         reason = failure.reason
         try:
             self._keep_output()
+            said = {"reason": failure.reason, "traceback": failure.traceback}
+            write_failure(self._store, self._place, self._task.key, **said)
         except EventflowError as error:
             # The failure itself is what matters; that its output is lost is said with it.
             reason += f"; its output could not be kept: {error}"

@@ -61,7 +61,10 @@ class CodePackage:
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """One whole, immutable version: all that the services need to know of a flow."""
+    """One whole, immutable version: all that the services need to know of a flow.
+
+    Its runs start with `tags`; `system_tags` are what the deploying process says of itself.
+    """
 
     namespace: str
     flow: str
@@ -72,6 +75,8 @@ class Deployment:
     code: CodePackage
     deployed_at: datetime
     deployed_by: str
+    tags: tuple[str, ...] = ()
+    system_tags: tuple[str, ...] = ()
 
     @property
     def key(self) -> tuple[str, str, int]:

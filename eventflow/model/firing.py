@@ -139,4 +139,6 @@ def _request(
         roots=merge_roots(root for part in parts for root in part.roots),
         hops=max(part.hops for part in parts) + 1,
         requested_at=turn.now,
+        tags=deployment.tags,
+        system_tags=deployment.system_tags,
     )

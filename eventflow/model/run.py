@@ -71,7 +71,8 @@ class RunRequest:
 
     `parameters` maps names to JSON text. `causes` are oldest first; when they are larger than
     256 KiB they stand in the blob `causes_digest` instead, and `causes` is empty. `origin` is the
-    id of the run that it resumes, None for most.
+    id of the run that it resumes, None for most. `tags` are those that it starts with;
+    `system_tags` are what who started or deployed it says of itself.
     """
 
     run_id: str
@@ -85,6 +86,8 @@ class RunRequest:
     hops: int
     requested_at: datetime
     origin: str | None = None
+    tags: tuple[str, ...] = ()
+    system_tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ The store knows of an attempt when it ended; one at work has nothing there yet.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from eventflow.errors import NotFound
@@ -17,28 +18,49 @@ if TYPE_CHECKING:
     from eventflow.store.layout import RunPlace
     from eventflow.store.port import Store
 
-__all__ = ["attempt_of", "attempts_of", "steps_with_attempts"]
+__all__ = [
+    "attempt_of",
+    "attempts_of",
+    "attempts_of_task",
+    "in_order_of_tasks",
+    "steps_with_attempts",
+]
+
+_NUMBER = re.compile(r"(\d+)")
+
+
+def in_order_of_tasks(task: str) -> tuple[tuple[int, int, str], ...]:
+    """The key that sorts names of tasks by their numbers: `0-9` before `0-10`, `0` before `0.1`."""
+    pieces = _NUMBER.split(task)
+    return tuple((1, int(each), "") if each.isdecimal() else (0, 0, each) for each in pieces)
 
 
 def attempts_of(store: Store, place: RunPlace, step: str) -> tuple[TaskKey, ...]:
-    """The attempt that counts of each task of a step, in the order of the tasks' names."""
+    """The attempt that counts of each task of a step, in the order of the tasks' numbers."""
     latest = {key.task: key for key in sorted(_attempts(store, place, step))}
     end = read_end(store, place)
     if end is not None:
         latest.update({key.task: key for key in end.manifest.values() if key.step == step})
-    return tuple(latest[task] for task in sorted(latest))
+    return tuple(latest[task] for task in sorted(latest, key=in_order_of_tasks))
 
 
 def attempt_of(store: Store, place: RunPlace, step: str, task: str) -> TaskKey:
-    """The attempt that counts of one task.
+    """The attempt that counts of one task, however many the step has.
 
     Raises:
         NotFound: the run has no such task, or it is still at work.
     """
-    for key in attempts_of(store, place, step):
-        if key.task == task:
-            return key
-    raise NotFound(f"{place.flow}/{place.run_id} has no task {step}/{task} that has ended.")
+    end = read_end(store, place)
+    counts = end.manifest.get(f"{step}/{task}") if end else None
+    latest = counts or max(_attempts(store, place, step, task), default=None)
+    if latest is None:
+        raise NotFound(f"{place.flow}/{place.run_id} has no task {step}/{task} that has ended.")
+    return latest
+
+
+def attempts_of_task(store: Store, place: RunPlace, step: str, task: str) -> tuple[TaskKey, ...]:
+    """All attempts of one task that have ended, oldest first; over all epochs."""
+    return tuple(sorted(set(_attempts(store, place, step, task))))
 
 
 def steps_with_attempts(store: Store, place: RunPlace) -> frozenset[str]:
@@ -49,12 +71,15 @@ def steps_with_attempts(store: Store, place: RunPlace) -> frozenset[str]:
     return frozenset(folders)
 
 
-def _attempts(store: Store, place: RunPlace, step: str) -> Iterator[TaskKey]:
+def _attempts(
+    store: Store, place: RunPlace, step: str, task: str | None = None
+) -> Iterator[TaskKey]:
+    """Those of one step, or of one of its tasks; each as often as it has objects."""
     for epoch in _epochs(store, place):
         root = f"{place.epoch(epoch)}{step}/"
-        for each in store.list(root):
-            task, attempt, _ = each.key.removeprefix(root).split("/")
-            yield TaskKey(epoch, step, task, int(attempt))
+        for each in store.list(root if task is None else f"{root}{task}/"):
+            name, attempt, _ = each.key.removeprefix(root).split("/")
+            yield TaskKey(epoch, step, name, int(attempt))
 
 
 def _epochs(store: Store, place: RunPlace) -> Iterator[int]:

@@ -1,17 +1,20 @@
 """Every key of the store, in one place (docs/protocols.md §7). Pure functions of names.
 
     projects/<project>/blobs/<2>/sha256-<digest>
-    projects/<project>/<branch>/<Flow>/runs/<run id>/{run.json, end.json, e<epoch>/…, downstream/…}
+    projects/<project>/<branch>/<Flow>/runs/<run id>/
+        {run.json, end.json, e<epoch>/…, tags/<inverted number>, downstream/…}
     projects/<project>/<branch>/<Flow>/{index,successful}/<inverted day>/<hour>/<ms>-<run id>
+    projects/<project>/<branch>/<Flow>/tagged/<digest>/<inverted day>/<hour>/<ms>-<run id>
     flows/<Flow>/<project>~<branch>
     lineage/<topic>.<topic id>/<partition>/<offset / 1000>/<offset % 1000>~<run id>…
     probes/<token>                                              for a moment, when a service starts
 
-Inverted times have a fixed width, so that the first key in order is the latest run.
+Inverted times and numbers have a fixed width, so that the first key in order is the latest one.
 """
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -40,6 +43,8 @@ __all__ = [
     "run_id_of_index_key",
     "run_of_downstream_key",
     "run_of_lineage_key",
+    "tagged_key",
+    "tagged_prefix",
     "topic_id_of_lineage_key",
 ]
 
@@ -49,6 +54,8 @@ _MS_PER_HOUR = 3_600_000
 _MS_PER_DAY = 24 * _MS_PER_HOUR
 _WIDTH_MS = 13
 _MAX_MS = 10**_WIDTH_MS
+_MOST_GENERATIONS = 10**8
+_TAG_DIGEST = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +93,22 @@ class RunPlace:
         """What an attempt made; put last, so it is there when all of it is."""
         return f"{self.root}{task.path}/artifacts.json"
 
+    def failure(self, task: TaskKey) -> str:
+        """Why an attempt failed, beside what it printed."""
+        return f"{self.root}{task.path}/failure.json"
+
     def alive(self, number: int) -> str:
         """A mark of life of a run by hand."""
         return f"{self.epoch(1)}alive/{number:010d}"
+
+    def tags(self, generation: int) -> str:
+        """The tags after so many changes, from 1."""
+        return f"{self.tags_prefix}{_MOST_GENERATIONS - generation:08d}"
+
+    @property
+    def tags_prefix(self) -> str:
+        """All of these, the latest first."""
+        return f"{self.root}tags/"
 
     def downstream(self, namespace: str, flow: str, run_id: str) -> str:
         """Written by the run that this one's completion or event caused."""
@@ -114,11 +134,26 @@ def index_key(
     namespace: str, flow: str, run_id: str, requested_at: datetime, *, successful: bool = False
 ) -> str:
     """The entry of one run. The time is that of the request, so a take-over writes the same."""
+    prefix = flow_index_prefix(namespace, flow, successful=successful)
+    return f"{prefix}{_latest_first(run_id, requested_at)}"
+
+
+def tagged_prefix(namespace: str, flow: str, tag: str) -> str:
+    """The folder that lists the runs of a flow that have, or had, a tag, latest first."""
+    digest = hashlib.sha256(tag.encode()).hexdigest()[:_TAG_DIGEST]
+    return f"projects/{namespace}/{flow}/tagged/{digest}/"
+
+
+def tagged_key(namespace: str, flow: str, run_id: str, requested_at: datetime, tag: str) -> str:
+    """The entry of one run under one of its tags."""
+    return f"{tagged_prefix(namespace, flow, tag)}{_latest_first(run_id, requested_at)}"
+
+
+def _latest_first(run_id: str, requested_at: datetime) -> str:
     ms = round(requested_at.timestamp() * 1000)
     day = _MAX_MS // _MS_PER_DAY - ms // _MS_PER_DAY
     hour = 23 - ms % _MS_PER_DAY // _MS_PER_HOUR
-    prefix = flow_index_prefix(namespace, flow, successful=successful)
-    return f"{prefix}{day:06d}/{hour:02d}/{_MAX_MS - ms:013d}-{run_id}"
+    return f"{day:06d}/{hour:02d}/{_MAX_MS - ms:013d}-{run_id}"
 
 
 def run_id_of_index_key(key: str) -> str:

@@ -25,6 +25,7 @@ from eventflow.store.layout import (
     index_key,
     lineage_key,
     lineage_prefix,
+    tagged_key,
 )
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def place_of(request: RunRequest) -> RunPlace:
 
 
 def write_beginning(store: Store, run: RunFile, causes: Sequence[Cause]) -> None:
-    """Make a run findable: run.json, its index entry, its flow, its lineage, both ways.
+    """Make a run findable: run.json, its index entry, its tags, its flow, its lineage, both ways.
 
     `causes` are those of the request, or what its blob holds. On return all keys exist.
     """
@@ -83,6 +84,7 @@ def write_beginning(store: Store, run: RunFile, causes: Sequence[Cause]) -> None
         (place_of(request).run, encode_json(run_to_json(run))),
         (index_key(request.namespace, request.flow, request.run_id, request.requested_at), b""),
         (flow_key(request.namespace, request.flow), b""),
+        *_tagged(request),
         *_lineage(request, causes),
         *_downstream(request, causes),
     ]
@@ -136,6 +138,12 @@ def mark_successful(store: Store, request: RunRequest) -> None:
         request.namespace, request.flow, request.run_id, request.requested_at, successful=True
     )
     store.put_all([(key, b"")])
+
+
+def _tagged(request: RunRequest) -> Iterator[tuple[str, bytes]]:
+    for tag in request.tags:
+        home = request.namespace, request.flow, request.run_id, request.requested_at
+        yield tagged_key(*home, tag), b""
 
 
 def _lineage(request: RunRequest, causes: Sequence[Cause]) -> Iterator[tuple[str, bytes]]:
@@ -221,6 +229,8 @@ def run_to_json(run: RunFile) -> dict[str, Any]:
         "hops": request.hops,
         "requested_at": request.requested_at.isoformat(),
         "origin": request.origin,
+        "tags": request.tags,
+        "system_tags": request.system_tags,
         "code_digest": run.code_digest,
         "graph": graph_to_json(run.graph),
     }
@@ -240,5 +250,7 @@ def run_from_json(content: dict[str, Any]) -> RunFile:
         hops=content["hops"],
         requested_at=datetime.fromisoformat(content["requested_at"]),
         origin=content["origin"],
+        tags=tuple(content["tags"]),
+        system_tags=tuple(content["system_tags"]),
     )
     return RunFile(request, graph_from_json(content["graph"]), content["code_digest"])

@@ -67,7 +67,11 @@ def event_record(**changes: Any) -> EventRecord:
 
 
 _CAUSE = Cause(ORIGIN, Source.EVENT, "e1", "data_updated", "shop/*", AT, b"{}", "application/json")
-_REQUEST = RunRequest(_RUN, _NS, _FLOW, 2, {"day": '"x"'}, (_CAUSE,), None, (ORIGIN,), 1, AT)
+_REQUEST = RunRequest(
+    *(_RUN, _NS, _FLOW, 2, {"day": '"x"'}, (_CAUSE,), None, (ORIGIN,), 1, AT),
+    tags=("nightly",),
+    system_tags=("user:ann",),
+)
 
 EXAMPLES: tuple[AnyRecord, ...] = (
     event_record(),

@@ -95,8 +95,13 @@ class History:
         causes: Sequence[Cause] = (),
         version: int = 1,
         at: datetime | None = None,
+        tags: Sequence[str] = (),
+        graph: FlowGraph | None = None,
+        code_digest: str = "",
+        **more: Any,
     ) -> RunRequest:
-        """A run that was requested and has begun; each a minute after the one before."""
+        """A run that was requested and has begun; each a minute after the one before. `more` are
+        fields of its request."""
         self.count += 1
         seed = [cause.origin for cause in causes] or [event_offset(10**6 + self.count)]
         request = RunRequest(
@@ -110,8 +115,12 @@ class History:
             roots=(),
             hops=1,
             requested_at=at or AT + timedelta(minutes=self.count),
+            tags=tuple(tags),
+            system_tags=("user:ann", "python_version:3.14.1"),
+            **more,
         )
-        write_beginning(self.world.store, RunFile(request, _graph(flow), ""), causes)
+        run = RunFile(request, graph or _graph(flow), code_digest)
+        write_beginning(self.world.store, run, causes)
         return request
 
     def task(
@@ -119,13 +128,16 @@ class History:
         run: RunRequest,
         step: str,
         *,
+        task: str = "0",
+        inputs: Sequence[TaskKey] = (),
         epoch: int = 1,
         attempt: int = 0,
         published: Sequence[Offset] = (),
+        origin: str = "",
         **values: Any,
     ) -> TaskKey:
         """An attempt that succeeded."""
-        key = TaskKey(epoch, step, "0", attempt)
+        key = TaskKey(epoch, step, task, attempt)
         project = run.namespace.partition("/")[0]
         record = TaskRecord(
             key=key,
@@ -134,6 +146,8 @@ class History:
             published=tuple(published),
             started_at=run.requested_at,
             finished_at=run.requested_at + timedelta(seconds=5),
+            inputs=tuple(inputs),
+            origin=origin,
         )
         write_task(self.world.store, place_of(run), record, "nonce")
         return key

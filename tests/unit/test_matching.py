@@ -57,6 +57,17 @@ def test_a_started_decision_names_the_run(machines: Machines) -> None:
     assert started == [machines.requests[0].run_id]
 
 
+def test_a_run_starts_with_the_tags_of_its_deployment(machines: Machines) -> None:
+    deployed = machines.deploy("Train", on("data"))
+    tagged = replace(deployed, tags=("nightly",), system_tags=("user:ann",))
+    machines.deployments[deployed.key] = tagged
+
+    machines.say(event("data"))
+
+    (request,) = machines.requests
+    assert (request.tags, request.system_tags) == (("nightly",), ("user:ann",))
+
+
 def test_an_event_that_nobody_waits_for_leaves_no_trace(machines: Machines) -> None:
     machines.deploy("Train", on("data"))
 

@@ -18,6 +18,7 @@ NAMES = {
     *("project", "schedule", "namespaced_event_name", "Event", "Flow", "Run", "Step", "Task"),
     *("DataArtifact", "namespace", "get_namespace", "default_namespace"),
     *("IncludeFile", "Config", "ConfigValue", "config_expr"),
+    *("Metaflow", "metadata", "get_metadata", "default_metadata"),
 }
 
 

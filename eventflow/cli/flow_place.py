@@ -1,0 +1,108 @@
+"""The runs of a flow, as its own commands name them: RUN, RUN/STEP, RUN/STEP/TASK."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from eventflow.cli.existing import existing_world
+from eventflow.errors import InvalidName, NotFound
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from eventflow.client.run import Run
+    from eventflow.client.task import Task
+    from eventflow.context import World
+    from eventflow.model.namespace import Namespace
+
+__all__ = ["FlowTarget", "Part", "latest_or_named", "look", "part_of"]
+
+
+class FlowTarget(Protocol):
+    """The flow of a command line, and where its options put it."""
+
+    @property
+    def flow_class(self) -> type: ...
+    @property
+    def branch(self) -> str | None: ...
+    @property
+    def is_production(self) -> bool: ...
+    @property
+    def user(self) -> str: ...
+    def namespace(self, *, is_deploy: bool) -> Namespace: ...
+
+
+def look(target: FlowTarget) -> World:
+    """The world of a command that reads. It looks everywhere, or in the branch that `--branch`
+    and `--production` name.
+
+    Raises:
+        NotFound: there is no state yet.
+    """
+    from eventflow import context
+    from eventflow.client.scope import namespace
+
+    world = existing_world()
+    is_chosen = target.branch is not None or target.is_production
+    home = str(target.namespace(is_deploy=False)) if is_chosen else None
+    context.use(world)
+    namespace(home)
+    return world
+
+
+class Part:
+    """A run, a step of it, or a task, named on the command line."""
+
+    def __init__(self, run: Run, step: str | None, task: str | None) -> None:
+        self.run, self.step, self.task = run, step, task
+
+    def tasks(self) -> Sequence[Task]:
+        """The tasks that have ended, in the order of the graph.
+
+        Raises:
+            NotFound: the run has no such step.
+        """
+        from eventflow.client.step import Step
+
+        if self.step is None:
+            return [task for step in self.run.steps() for task in step.tasks()]
+        step = Step(f"{self.run.namespace}/{self.run.pathspec}/{self.step}")
+        if self.task is None:
+            return list(step.tasks())
+        return [step[self.task]] if self.task in step else []
+
+
+def part_of(target: FlowTarget, text: str, *, least: int = 1) -> Part:
+    """What `RUN/STEP/TASK` names, of which at least so many parts are given; the flow's name may
+    stand before them.
+
+    Raises:
+        InvalidName: it has another shape.
+        NotFound, Ambiguous: there is no such run, or several.
+    """
+    from eventflow.client.run import Run
+
+    flow = target.flow_class.__name__
+    parts = text.removeprefix(f"{flow}/").split("/")
+    if not (least <= len(parts) <= 3 and all(parts)):
+        shape = "RUN/STEP, or RUN/STEP/TASK" if least > 1 else "RUN, RUN/STEP, or RUN/STEP/TASK"
+        raise InvalidName(f"{text!r} names nothing here: it is written {shape}.")
+    run, step, task = (*parts, None, None)[:3]
+    return Part(Run(f"{flow}/{run}"), step, task)
+
+
+def latest_or_named(target: FlowTarget, run_id: str | None) -> Run:
+    """The run whose id begins so; without one, the latest run of the flow.
+
+    Raises:
+        NotFound, Ambiguous: there is no such run, or several.
+    """
+    from eventflow.client.flow import Flow
+
+    flow = target.flow_class.__name__
+    if run_id is not None:
+        return part_of(target, run_id).run
+    latest = Flow(flow).latest_run
+    if latest is None:
+        raise NotFound(f"{flow} has no run yet.")
+    return latest
