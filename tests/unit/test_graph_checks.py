@@ -12,7 +12,8 @@ from eventflow.authoring.graph import check, graph_of
 from eventflow.errors import InvalidFlow
 from eventflow.model.graph import FlowGraph, StepKind, StepNode
 from tests.support.authored import Author
-from tests.support.wrong_flows import RIGHT, WRONG
+from tests.support.right_flows import RIGHT
+from tests.support.wrong_flows import WRONG
 from tests.support.wrong_parameters import WRONG_PARAMETERS
 
 ALL_WRONG = {**WRONG, **WRONG_PARAMETERS}
