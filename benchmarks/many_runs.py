@@ -22,6 +22,7 @@ from eventflow.context import World
 from eventflow.lineage import lineage_of
 from eventflow.settings import Settings
 from eventflow.store.local import LocalStore
+from eventflow.store.pieces import Data, pieces_of
 from tests.support.stored import History, event
 
 __all__ = ["measure"]
@@ -130,6 +131,6 @@ class _Laying(LocalStore):
             path.write_bytes(data)
         return True
 
-    def put_all(self, objects: Iterable[tuple[str, bytes]]) -> None:
+    def put_all(self, objects: Iterable[tuple[str, Data]]) -> None:
         for key, data in objects:
-            self.put_if_absent(key, data)
+            self.put_if_absent(key, pieces_of(data).joined())

@@ -21,9 +21,9 @@ from eventflow.errors import (
 )
 from eventflow.model.offset import Offset
 from eventflow.model.task import Item, TaskKey
-from eventflow.store.blobs import digest_of, get_blob
+from eventflow.store.blobs import digest_of, get_blob, get_own_blob
 from eventflow.store.deciding import decide, encode_json, parse_json, read_json
-from eventflow.store.encoders import Encoded, decode, encode
+from eventflow.store.encoders import Encoded, check_readable, decode, encode
 from eventflow.store.layout import blob_key
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from eventflow.store.deciding import Decided
     from eventflow.store.layout import RunPlace
+    from eventflow.store.pieces import Buffer, Data
     from eventflow.store.port import Store
 
 __all__ = [
@@ -93,19 +94,20 @@ class TaskRecord:
 def save_values(store: Store, project: str, values: Mapping[str, object]) -> dict[str, ArtifactRef]:
     """Make values into references, by name; on return the large ones are durable blobs.
 
-    At most a few encoded values are held in memory at a time.
+    A large array or table is written from where it is. What has to be made of a value to be
+    written (a pickle, a compressed form) is held in memory of a few values at a time.
 
     Raises:
         ArtifactNotStorable: no encoder takes one of them; the message names it and says why.
     """
     refs: dict[str, ArtifactRef] = {}
 
-    def blobs() -> Iterator[tuple[str, bytes]]:
+    def blobs() -> Iterator[tuple[str, Data]]:
         for name in sorted(values):
             encoded = _encode(name, values[name])
             refs[name] = ref = _ref(name, encoded)
             if ref.inline is None:
-                yield blob_key(project, ref.digest), encoded.data
+                yield blob_key(project, ref.digest), encoded.pieces
 
     store.put_all(blobs())
     return refs
@@ -137,7 +139,7 @@ def ref_from_text(name: str, text: str) -> ArtifactRef:
 
 
 def load_value(store: Store, project: str, ref: ArtifactRef, *, allow_pickle: bool) -> Any:
-    """The value of an artifact, its bytes verified by their digest.
+    """The value of an artifact, its bytes verified by their digest: the caller's to change.
 
     Raises:
         ObjectMissing: its blob is gone.
@@ -145,16 +147,13 @@ def load_value(store: Store, project: str, ref: ArtifactRef, *, allow_pickle: bo
         ArtifactNotReadable: it is a pickle and `allow_pickle` is false, or what it needs is not
             importable here.
     """
-    if ref.inline is None:
-        data = get_blob(store, project, ref.digest)
-    elif digest_of(ref.inline) == ref.digest:
-        data = ref.inline
-    else:
-        raise CorruptObject(f"Artifact {ref.name!r} is not what its digest says.")
     try:
-        return decode(ref.encoder, data, allow_pickle=allow_pickle)
+        check_readable(ref.encoder, allow_pickle=allow_pickle)
+        return decode(ref.encoder, _encoded(store, project, ref), allow_pickle=allow_pickle)
     except ArtifactNotReadable as error:
         raise ArtifactNotReadable(f"Artifact {ref.name!r} cannot be read: {error}") from error
+    except CorruptObject as error:
+        raise CorruptObject(f"Artifact {ref.name!r} cannot be read: {error}") from error
 
 
 def write_task(store: Store, place: RunPlace, record: TaskRecord, nonce: str) -> Decided:
@@ -208,21 +207,31 @@ def _record_of(store: Store, place: RunPlace, key: TaskKey, content: dict[str, A
         ) from error
 
 
+def _encoded(store: Store, project: str, ref: ArtifactRef) -> Buffer:
+    if ref.inline is not None:
+        if digest_of(ref.inline) != ref.digest:
+            raise CorruptObject("it is not what its digest says.")
+        return ref.inline
+    # An artifact of bytes is the object as it is, and others are views of it.
+    get = get_blob if ref.encoder == "bytes" else get_own_blob
+    return get(store, project, ref.digest)
+
+
 def _encode(name: str, value: object) -> Encoded:
     try:
         return encode(value)
     except ArtifactNotStorable as error:
         raise ArtifactNotStorable(
-            f"Artifact {name!r} cannot be stored: {error}. Keep it out of `self`, or give its"
+            f"Artifact {name!r} cannot be stored: {error}. Keep that out of `self`, or give its"
             " class __getstate__ and __setstate__."
         ) from error
 
 
 def _ref(name: str, encoded: Encoded) -> ArtifactRef:
-    size = len(encoded.data)
+    size = encoded.pieces.size_bytes
     return ArtifactRef(
         name=name,
-        digest=digest_of(encoded.data),
+        digest=digest_of(encoded.pieces),
         size_bytes=size,
         encoder=encoded.encoder,
         type_name=encoded.type_name,

@@ -11,19 +11,26 @@ from typing import TYPE_CHECKING
 
 from eventflow.errors import CorruptObject
 from eventflow.store.layout import blob_key
+from eventflow.store.pieces import Pieces
 
 if TYPE_CHECKING:
+    from eventflow.store.pieces import Data
     from eventflow.store.port import Store
 
-__all__ = ["digest_of", "get_blob", "put_blob"]
+__all__ = ["digest_of", "get_blob", "get_own_blob", "put_blob"]
 
 
-def digest_of(data: bytes | memoryview) -> str:
+def digest_of(data: Data | bytearray) -> str:
     """The hexadecimal SHA-256 of `data`."""
-    return hashlib.sha256(data).hexdigest()
+    if not isinstance(data, Pieces):
+        return hashlib.sha256(data).hexdigest()
+    digest = hashlib.sha256()
+    for view in data.views:
+        digest.update(view)
+    return digest.hexdigest()
 
 
-def put_blob(store: Store, project: str, data: bytes | memoryview) -> str:
+def put_blob(store: Store, project: str, data: Data) -> str:
     """Put `data` below a project; its digest. On return the blob is durable."""
     digest = digest_of(data)
     store.put(blob_key(project, digest), data)
@@ -39,10 +46,22 @@ def get_blob(store: Store, project: str, digest: str) -> bytes:
     """
     key = blob_key(project, digest)
     data = store.get(key)
+    _verify(data, digest, store, key)
+    return data
+
+
+def get_own_blob(store: Store, project: str, digest: str) -> memoryview:
+    """As `get_blob`, in memory that is the caller's to change."""
+    key = blob_key(project, digest)
+    data = store.get_own(key)
+    _verify(data, digest, store, key)
+    return data
+
+
+def _verify(data: bytes | memoryview, digest: str, store: Store, key: str) -> None:
     found = digest_of(data)
     if found != digest:
         raise CorruptObject(
             f"{store.url}/{key} has the SHA-256 {found}: its bytes changed after they were"
             " written. Restore it from a backup, or run again what made it."
         )
-    return data

@@ -30,11 +30,14 @@ from eventflow.errors import (
     StoreUnsuitable,
 )
 from eventflow.store.keys import RESERVED_PART, check_key, check_prefix
+from eventflow.store.pieces import in_batches, pieces_of
 from eventflow.store.port import ObjectInfo
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from concurrent.futures import ThreadPoolExecutor
+
+    from eventflow.store.pieces import Data
 
 __all__ = ["LocalStore"]
 
@@ -42,6 +45,8 @@ _ABANDONED = timedelta(days=1)
 _MOST_KNOWN_FOLDERS = 10_000
 _WRITERS = 4
 _FEW = 2
+_MOST_AHEAD_BYTES = 64 * 2**20
+_MAPPED_BYTES = 2**20
 _NO_HARD_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EXDEV}
 _REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}
 _NOT_THERE = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
@@ -69,8 +74,15 @@ class LocalStore:
             try:
                 return path.read_bytes()
             except _NOT_THERE as error:
-                self._check_root()
-                raise ObjectMissing(f"{self.url}/{key} does not exist.") from error
+                raise self._missing(key) from error
+
+    def get_own(self, key: str) -> memoryview:
+        path = self._path(key)
+        with self._translated(key):
+            try:
+                return _own_memory(path)
+            except _NOT_THERE as error:
+                raise self._missing(key) from error
 
     def get_all(self, keys: Iterable[str]) -> Iterator[tuple[str, bytes | None]]:
         for key in keys:
@@ -79,18 +91,19 @@ class LocalStore:
             except ObjectMissing:
                 yield key, None
 
-    def put(self, key: str, data: bytes | memoryview) -> None:
+    def put(self, key: str, data: Data) -> None:
         self._put(key, data)
 
     def put_if_absent(self, key: str, data: bytes) -> bool:
         return self._put(key, data)
 
-    def put_all(self, objects: Iterable[tuple[str, bytes]]) -> None:
-        everything = tuple(objects)
-        # Syncs that wait at the same time share a commit of the file system's journal: four of
-        # them together cost little more than one. For a few, as a task's output, threads cost more.
-        put = map if len(everything) <= _FEW else self._writers.map
-        folders = dict.fromkeys(put(self._put_unsynced, everything))
+    def put_all(self, objects: Iterable[tuple[str, Data]]) -> None:
+        folders: dict[Path, None] = {}
+        for batch in in_batches(objects, _MOST_AHEAD_BYTES):
+            # Syncs that wait at the same time share a commit of the file system's journal: four
+            # cost little more than one. For a few, as a task's output, threads cost more.
+            put = map if len(batch) <= _FEW else self._writers.map
+            folders |= dict.fromkeys(put(self._put_unsynced, batch))
         with self._translated(""):
             for folder in folders:
                 self._sync(folder)
@@ -128,7 +141,7 @@ class LocalStore:
 
     # ── writing ──────────────────────────────────────────────────────────────
 
-    def _put(self, key: str, data: bytes | memoryview) -> bool:
+    def _put(self, key: str, data: Data) -> bool:
         path = self._path(key)
         with self._translated(key):
             is_mine = self._write(path, data)
@@ -147,7 +160,7 @@ class LocalStore:
             self._pool = pid, ThreadPoolExecutor(_WRITERS, "eventflow-store")
         return self._pool[1]
 
-    def _put_unsynced(self, one: tuple[str, bytes]) -> Path:
+    def _put_unsynced(self, one: tuple[str, Data]) -> Path:
         """The folder of the object, which is on disk once that is synced."""
         key, data = one
         path = self._path(key)
@@ -155,7 +168,7 @@ class LocalStore:
             self._write(path, data)
         return path.parent
 
-    def _write(self, path: Path, data: bytes | memoryview) -> bool:
+    def _write(self, path: Path, data: Data) -> bool:
         """Whether this call gave the name its content, which is on disk; the name may not be."""
         if self._stands(path):
             return False
@@ -171,13 +184,12 @@ class LocalStore:
             raise StoreUnsuitable(f"{path} is a folder of objects and cannot be an object too.")
         return status is not None
 
-    def _write_temporary(self, data: bytes | memoryview) -> Path:
+    def _write_temporary(self, data: Data) -> Path:
         path = self._temporary / f"{os.getpid()}-{self._ids.token(16)}"
         descriptor = self._create(path)
         try:
-            view = memoryview(data).cast("B")
-            while view:
-                view = view[os.write(descriptor, view) :]
+            for view in pieces_of(data).views:
+                _write_all(descriptor, view)
             os.fsync(descriptor)
             self._sweep(os.fstat(descriptor).st_mtime)
         except BaseException:
@@ -298,6 +310,10 @@ class LocalStore:
     def _path(self, key: str) -> Path:
         return self._root / check_key(key)
 
+    def _missing(self, key: str) -> ObjectMissing:
+        self._check_root()
+        return ObjectMissing(f"{self.url}/{key} does not exist.")
+
     def _check_root(self) -> None:
         if not self._root.is_dir():
             raise BucketMissing(
@@ -319,6 +335,24 @@ class LocalStore:
             if error.errno == errno.ENAMETOOLONG:
                 raise InvalidName(f"{place}: {error.strerror}. Use shorter names.") from error
             raise StoreUnreachable(f"{place}: {error.strerror}.") from error
+
+
+def _write_all(descriptor: int, view: memoryview) -> None:
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def _own_memory(path: Path) -> memoryview:
+    """What is in a file. Of a large one only the pages that are read or changed take memory, and
+    those that are not changed share it with all who read it."""
+    with path.open("rb", buffering=0) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size < _MAPPED_BYTES:
+            return memoryview(bytearray(file.read()))
+        # Not for a task without large artifacts.
+        from mmap import ACCESS_COPY, mmap  # noqa: PLC0415 - as said
+
+        return memoryview(mmap(file.fileno(), size, access=ACCESS_COPY))
 
 
 def _link(temporary: Path, path: Path) -> bool:

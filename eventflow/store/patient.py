@@ -10,13 +10,16 @@ from __future__ import annotations
 import sys
 import time
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from eventflow.errors import StoreUnreachable
+from eventflow.store.pieces import in_batches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from eventflow.store.pieces import Data
     from eventflow.store.port import ObjectInfo, Store
 
 __all__ = ["PatientStore"]
@@ -24,6 +27,7 @@ __all__ = ["PatientStore"]
 T = TypeVar("T")
 
 _PAUSE_SECONDS = 1.0
+_MOST_HELD_BYTES = 64 * 2**20
 
 
 class PatientStore:
@@ -44,6 +48,9 @@ class PatientStore:
     def get(self, key: str) -> bytes:
         return self._insist(lambda: self._store.get(key))
 
+    def get_own(self, key: str) -> memoryview:
+        return self._insist(lambda: self._store.get_own(key))
+
     def get_all(self, keys: Iterable[str]) -> Iterator[tuple[str, bytes | None]]:
         left = deque(keys)
         reading: Iterator[tuple[str, bytes | None]] | None = None
@@ -62,16 +69,16 @@ class PatientStore:
             left.popleft()
             yield found
 
-    def put(self, key: str, data: bytes | memoryview) -> None:
+    def put(self, key: str, data: Data) -> None:
         self._insist(lambda: self._store.put(key, data))
 
     def put_if_absent(self, key: str, data: bytes) -> bool:
         # After a lost answer False may mean that this call won: as of every store.
         return self._insist(lambda: self._store.put_if_absent(key, data))
 
-    def put_all(self, objects: Iterable[tuple[str, bytes]]) -> None:
-        everything = tuple(objects)
-        self._insist(lambda: self._store.put_all(everything))
+    def put_all(self, objects: Iterable[tuple[str, Data]]) -> None:
+        for batch in in_batches(objects, _MOST_HELD_BYTES):
+            self._insist(partial(self._store.put_all, batch))
 
     def rely_on(self, prefix: str) -> None:
         self._store.rely_on(prefix)

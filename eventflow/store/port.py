@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime
 
+    from eventflow.store.pieces import Data
+
 __all__ = ["ObjectInfo", "Store"]
 
 
@@ -47,6 +49,9 @@ class Store(Protocol):
             ObjectMissing: there is none.
         """
 
+    def get_own(self, key: str) -> memoryview:
+        """As `get`, in memory that is the caller's to change: the object stays as it is."""
+
     def get_all(self, keys: Iterable[str]) -> Iterator[tuple[str, bytes | None]]:
         """The objects of these keys, in the order of the keys; None for one that is missing.
 
@@ -54,10 +59,11 @@ class Store(Protocol):
         at any time. An object that is put meanwhile may be seen or not.
         """
 
-    def put(self, key: str, data: bytes | memoryview) -> None:
+    def put(self, key: str, data: Data) -> None:
         """Write an object whose name says its content; a repeat is harmless.
 
-        On return it is durable and every reader sees it whole.
+        On return it is durable and every reader sees it whole. A large one that stands already
+        is not sent.
         """
 
     def put_if_absent(self, key: str, data: bytes) -> bool:
@@ -68,10 +74,11 @@ class Store(Protocol):
         something goes through `eventflow.store.deciding.decide`.
         """
 
-    def put_all(self, objects: Iterable[tuple[str, bytes]]) -> None:
+    def put_all(self, objects: Iterable[tuple[str, Data]]) -> None:
         """`put_if_absent` of each, in any order and in parallel where that helps.
 
-        On return all keys exist. For content that does not depend on who writes it.
+        On return all keys exist. Taken as they are put, a bounded number of bytes ahead. For
+        content that does not depend on who writes it.
         """
 
     def rely_on(self, prefix: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from eventflow.store.pieces import Data
 from eventflow.store.port import ObjectInfo, Store
 
 __all__ = ["LosesAnswers", "NotesReads", "RefusesAll", "TakesAll"]
@@ -23,16 +24,19 @@ class _Around:
     def get(self, key: str) -> bytes:
         return self.inner.get(key)
 
+    def get_own(self, key: str) -> memoryview:
+        return self.inner.get_own(key)
+
     def get_all(self, keys: Iterable[str]) -> Iterator[tuple[str, bytes | None]]:
         return self.inner.get_all(keys)
 
-    def put(self, key: str, data: bytes | memoryview) -> None:
+    def put(self, key: str, data: Data) -> None:
         self.inner.put(key, data)
 
     def put_if_absent(self, key: str, data: bytes) -> bool:
         return self.inner.put_if_absent(key, data)
 
-    def put_all(self, objects: Iterable[tuple[str, bytes]]) -> None:
+    def put_all(self, objects: Iterable[tuple[str, Data]]) -> None:
         self.inner.put_all(objects)
 
     def rely_on(self, prefix: str) -> None:
@@ -89,6 +93,10 @@ class NotesReads(_Around):
     def get(self, key: str) -> bytes:
         self.reads.append(key)
         return self.inner.get(key)
+
+    def get_own(self, key: str) -> memoryview:
+        self.reads.append(key)
+        return self.inner.get_own(key)
 
     def get_all(self, keys: Iterable[str]) -> Iterator[tuple[str, bytes | None]]:
         for key, data in self.inner.get_all(keys):

@@ -8,6 +8,7 @@ import pytest
 
 from eventflow.model.completion import Outcome
 from eventflow.store.local import LocalStore
+from eventflow.store.pieces import Data
 from tests.support.runner_doubles import Crashed
 from tests.support.runner_rig import RunnerRig, rig
 
@@ -21,7 +22,7 @@ class Dying(LocalStore):
 
     left = KEYS
 
-    def put_all(self, objects: Iterable[tuple[str, bytes]]) -> None:
+    def put_all(self, objects: Iterable[tuple[str, Data]]) -> None:
         for each in objects:
             if self.left == 0:
                 raise Crashed("put_all")

@@ -21,6 +21,7 @@ from eventflow.services.trigger import FAULT_POINTS
 from eventflow.settings import TriggerSettings
 from eventflow.store.blobs import get_blob
 from eventflow.store.local import LocalStore
+from eventflow.store.pieces import Data
 from tests.contract.buses import Backend
 from tests.support.machines import START, completion, event, on, on_finish, parameter
 from tests.support.trigger_rig import CrashAt, Crashed, TriggerRig
@@ -382,7 +383,7 @@ class StoreWithOutages(LocalStore):
 
     is_away = False
 
-    def put(self, key: str, data: bytes | memoryview) -> None:
+    def put(self, key: str, data: Data) -> None:
         if self.is_away:
             raise StoreUnreachable("the store is away")
         super().put(key, data)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from eventflow.errors import BucketMissing, ObjectMissing, StoreUnreachable
 from eventflow.store.keys import check_key, check_prefix
+from eventflow.store.pieces import Data, pieces_of
 from eventflow.store.port import ObjectInfo
 
 if TYPE_CHECKING:
@@ -93,6 +94,9 @@ class SimulatedStore:
             raise ObjectMissing(f"{self.url}/{key} does not exist.")
         return found.data
 
+    def get_own(self, key: str) -> memoryview:
+        return memoryview(bytearray(self.get(key)))
+
     def get_all(self, keys: Iterable[str]) -> Iterator[tuple[str, bytes | None]]:
         for key in keys:
             try:
@@ -100,10 +104,10 @@ class SimulatedStore:
             except ObjectMissing:
                 yield key, None
 
-    def put(self, key: str, data: bytes | memoryview) -> None:
+    def put(self, key: str, data: Data) -> None:
         check_key(key)
         self._ask("put", key)
-        self._bucket.put(key, bytes(data), self._writer)
+        self._bucket.put(key, pieces_of(data).joined(), self._writer)
         self._universe.notify()
         self._answered(key)
 
@@ -118,9 +122,9 @@ class SimulatedStore:
         self._answered(key)
         return is_mine
 
-    def put_all(self, objects: Iterable[tuple[str, bytes]]) -> None:
+    def put_all(self, objects: Iterable[tuple[str, Data]]) -> None:
         for key, data in objects:
-            self.put_if_absent(key, data)
+            self.put_if_absent(key, pieces_of(data).joined())
 
     def rely_on(self, prefix: str) -> None:
         """Nothing: there are no folders on the way to an object."""

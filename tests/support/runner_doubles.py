@@ -11,6 +11,7 @@ from eventflow.errors import StoreUnreachable
 from eventflow.model.completion import Outcome
 from eventflow.model.task import RunPlan, TaskEnd, TaskPlan
 from eventflow.store.artifacts import TaskRecord, write_task
+from eventflow.store.pieces import Data
 from eventflow.store.port import ObjectInfo, Store
 from eventflow.store.runs import place_of
 
@@ -67,17 +68,20 @@ class CanBeCut:
     def get(self, key: str) -> bytes:
         return self._store.get(key)
 
+    def get_own(self, key: str) -> memoryview:
+        return self._store.get_own(key)
+
     def get_all(self, keys: Iterable[str]) -> Iterator[tuple[str, bytes | None]]:
         for key in keys:
             yield from self._store.get_all([key])
 
-    def put(self, key: str, data: bytes | memoryview) -> None:
+    def put(self, key: str, data: Data) -> None:
         self._store.put(key, data)
 
     def put_if_absent(self, key: str, data: bytes) -> bool:
         return self._store.put_if_absent(key, data)
 
-    def put_all(self, objects: Iterable[tuple[str, bytes]]) -> None:
+    def put_all(self, objects: Iterable[tuple[str, Data]]) -> None:
         self._store.put_all(objects)
 
     def rely_on(self, prefix: str) -> None:

@@ -1,0 +1,123 @@
+"""Which encoder a value takes, and what reads it again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from eventflow.errors import ArtifactNotReadable
+from eventflow.store.compression import compress, decompress
+from eventflow.store.encoders.arrow import as_arrow, from_arrow, from_arrow_batch
+from eventflow.store.encoders.npy import as_npy, from_npy
+from eventflow.store.encoders.pandas_data import (
+    as_pandas,
+    from_pandas,
+    from_pandas_index,
+    from_pandas_series,
+)
+from eventflow.store.encoders.pickled import PICKLES, as_pickle, from_framed_pickle, from_pickle
+from eventflow.store.encoders.plain import as_json, from_json
+from eventflow.store.encoders.polars_data import as_polars, from_polars, from_polars_series
+from eventflow.store.encoders.type_names import type_name
+from eventflow.store.pieces import Buffer, Pieces
+
+__all__ = ["Encoded", "check_readable", "decode", "encode"]
+
+_ZSTD = "+zstd"
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A value as bytes. They may be views of the value: it must not change while they are used.
+
+    `type_name` is for people: `dict`, `numpy.ndarray`.
+    """
+
+    encoder: str
+    pieces: Pieces
+    type_name: str
+
+    @property
+    def data(self) -> bytes:
+        """The bytes in one piece: in general a copy."""
+        return self.pieces.joined()
+
+
+def encode(value: object) -> Encoded:
+    """`value` as bytes that `decode` makes an equal value of.
+
+    Raises:
+        ArtifactNotStorable: no encoder takes it; the message says why.
+    """
+    encoder, pieces = _encode(value)
+    smaller = compress(pieces)
+    if smaller is not None:
+        encoder, pieces = encoder + _ZSTD, smaller
+    return Encoded(encoder, pieces, type_name(value))
+
+
+def decode(encoder: str, data: Buffer, *, allow_pickle: bool) -> Any:
+    """The value that was encoded: it may be a view of `data`, which the caller gives away.
+
+    Raises:
+        ArtifactNotReadable: it is a pickle and `allow_pickle` is false, or it needs a class or
+            a package that is not here.
+        CorruptObject: the bytes are not what `encoder` writes.
+    """
+    check_readable(encoder, allow_pickle=allow_pickle)
+    name = encoder.removesuffix(_ZSTD)
+    return _READERS[name](decompress(data) if name != encoder else data)
+
+
+def check_readable(encoder: str, *, allow_pickle: bool) -> None:
+    """Before anything is read.
+
+    Raises:
+        ArtifactNotReadable: this version does not know the encoder, or it is one of pickles and
+            `allow_pickle` is false.
+    """
+    name = encoder.removesuffix(_ZSTD)
+    if name not in _READERS:
+        raise ArtifactNotReadable(
+            f"it was written by the encoder {name!r}, which this version of eventflow does not"
+            " know. Read it with the version that wrote it, or a later one."
+        )
+    if name in PICKLES and not allow_pickle:
+        raise ArtifactNotReadable(
+            "it is pickled, and reading a pickle runs code that whoever can write to the store"
+            " chose. If you trust the store, set EVENTFLOW_STORE__ALLOW_PICKLE=true."
+        )
+
+
+# By the package that the type comes from: it is imported then.
+_WRITERS: dict[str, Callable[[Any], tuple[str, Pieces] | None]] = {
+    "numpy": as_npy,
+    "pandas": as_pandas,
+    "polars": as_polars,
+    "pyarrow": as_arrow,
+}
+_READERS: dict[str, Callable[[Buffer], Any]] = {
+    "bytes": bytes,
+    "json": from_json,
+    "numpy": from_npy,
+    "arrow": from_arrow,
+    "arrow-batch": from_arrow_batch,
+    "pandas": from_pandas,
+    "pandas-series": from_pandas_series,
+    "pandas-index": from_pandas_index,
+    "polars": from_polars,
+    "polars-series": from_polars_series,
+    "pickle": from_pickle,
+    "cloudpickle": from_pickle,
+    "framed-pickle": from_framed_pickle,
+}
+
+
+def _encode(value: object) -> tuple[str, Pieces]:
+    if type(value) is bytes:
+        return "bytes", Pieces.of(value)
+    if (text := as_json(value)) is not None:
+        return "json", Pieces.of(text)
+    write = _WRITERS.get(type(value).__module__.partition(".")[0])
+    return (write(value) if write else None) or as_pickle(value)

@@ -1,0 +1,13 @@
+"""The store in a bucket of S3, or of any server that speaks S3 with conditional writes.
+
+store       S3Store: the contract
+connection  the client and its threads, from settings
+answers     what a request that failed means, in eventflow's errors
+parallel    requests side by side
+"""
+
+from __future__ import annotations
+
+from eventflow.store.s3.store import S3Store
+
+__all__ = ["S3Store"]
