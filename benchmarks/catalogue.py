@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from benchmarks import (
+    artifacts,
     beside_metaflow,
     decisions,
     event_to_user_code,
@@ -55,6 +56,7 @@ def _take_over(place: Place, kills: int) -> Iterator[Figure]:
 _WAY = "The way of an event"
 _RATES = "Decisions"
 _RUNS = "Runs and their tasks"
+_ARTIFACTS = "Large artifacts"
 _DEATH = "After a death"
 _GROWTH = "As things grow"
 _BEGIN = "Starting"
@@ -98,6 +100,7 @@ BENCHMARKS = (
         quick=240,
         on=_EVERY_STORE,
     ),
+    Benchmark("artifacts", _ARTIFACTS, lambda n: artifacts.measure(mebibytes=n), 1024, 256),
     Benchmark("take_over", _DEATH, _take_over, full=3, on=_EVERY_BUS),
     Benchmark("many_deployments", _GROWTH, lambda n: many_deployments.measure(parts=n), 50, 10),
     Benchmark("latest_run", _GROWTH, lambda n: latest_run.measure(questions=n), 200, 50),

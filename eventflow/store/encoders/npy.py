@@ -54,12 +54,12 @@ def from_npy(data: Buffer) -> Any:
         raise ArtifactNotReadable("it is a numpy array, and numpy is not installed.") from error
     head = io.BytesIO(memoryview(data)[: 2 * _LONGEST_HEADER_BYTES])
     try:
-        layout.read_magic(head)
-        shape, is_fortran, dtype = layout.read_array_header_2_0(head)
+        readers = {1: layout.read_array_header_1_0, 2: layout.read_array_header_2_0}
+        shape, is_fortran, dtype = readers[layout.read_magic(head)[0]](head)
         order = "F" if is_fortran else "C"
         # Refuses a dtype with Python objects, and a buffer that is too small.
         return numpy.ndarray(shape, dtype, writable(data), head.tell(), order=order)
-    except (TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise CorruptObject(f"A value is marked as a numpy array and is not: {error}.") from error
 
 

@@ -46,7 +46,7 @@ def as_pandas(value: Any) -> tuple[str, Pieces] | None:
     if kind is None or not _is_plain(pandas, kind, value):
         return None
     try:
-        if not _comes_back(kind, value[:0], _written(pyarrow, kind, value[:0]).joined()):
+        if not _comes_back(kind, value[:1], _written(pyarrow, kind, value[:1]).joined()):
             return None
         return kind, _written(pyarrow, kind, value)
     except Exception:  # noqa: BLE001 - whatever Arrow says against it, pickle may do it
@@ -133,7 +133,7 @@ def _is_exact(dtype: Any) -> bool:
 
 
 def _comes_back(kind: str, value: Any, data: bytes) -> bool:
-    """Whether Arrow keeps the types and names of a value; asked of one without rows."""
+    """Whether Arrow keeps the types and names of a value; asked of its first row."""
     if kind == "pandas-index":
         return _same_index(from_pandas_index(data), value)
     loaded = from_pandas(data) if kind == "pandas" else from_pandas_series(data)
