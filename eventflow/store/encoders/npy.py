@@ -57,10 +57,12 @@ def from_npy(data: Buffer) -> Any:
         readers = {1: layout.read_array_header_1_0, 2: layout.read_array_header_2_0}
         shape, is_fortran, dtype = readers[layout.read_magic(head)[0]](head)
         order = "F" if is_fortran else "C"
-        # Refuses a dtype with Python objects, and a buffer that is too small.
-        return numpy.ndarray(shape, dtype, writable(data), head.tell(), order=order)
+        # Of objects numpy would take any bytes for addresses.
+        if not dtype.hasobject:
+            return numpy.ndarray(shape, dtype, writable(data), head.tell(), order=order)
     except (KeyError, TypeError, ValueError) as error:
         raise CorruptObject(f"A value is marked as a numpy array and is not: {error}.") from error
+    raise CorruptObject("A value is marked as a numpy array of plain values and has objects.")
 
 
 def _is_exact(numpy: ModuleType, dtype: Any) -> bool:
