@@ -12,6 +12,7 @@ from threading import Barrier, Event
 import pytest
 
 from eventflow.errors import BucketMissing, InvalidName, ObjectMissing
+from eventflow.store.pieces import Pieces
 from eventflow.store.port import Store
 from tests.contract.store_fixtures import StorePlace, place, store
 
@@ -44,6 +45,53 @@ def test_a_view_of_memory_can_be_put(store: Store) -> None:
     store.put("view", memoryview(b"0123456789")[2:5])
 
     assert store.get("view") == b"234"
+
+
+def test_pieces_are_put_as_one_object(store: Store) -> None:
+    store.put("small", Pieces.of(b"he", memoryview(b"..ad..")[2:4], b"", bytearray(b"er")))
+    store.put("none", Pieces.of())
+    store.put_all([("all", Pieces.of(b"1", b"2")), ("other", b"3")])
+
+    assert store.get("small") == b"header"
+    assert store.get("none") == b""
+    assert (store.get("all"), store.get("other")) == (b"12", b"3")
+
+
+def test_large_pieces_are_put_as_one_object(store: Store) -> None:
+    head, body = os.urandom(2**20 + 1), os.urandom(LARGE)
+
+    store.put("put", Pieces.of(head, body, b"end"))
+    store.put_all([("all", Pieces.of(body, head))])
+
+    assert store.get("put") == head + body + b"end"
+    assert store.get("all") == body + head
+
+
+SIZES = [0, 5, 2**20, LARGE + 1]
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_memory_of_the_readers_own_can_be_changed_and_the_object_stays(
+    store: Store, size: int
+) -> None:
+    content = os.urandom(size)
+    store.put("object", content)
+
+    own = store.get_own("object")
+    assert own == content
+    own[:] = bytes(size)
+
+    assert store.get("object") == content
+    assert store.get_own("object") == content
+
+
+def test_memory_of_the_readers_own_outlives_the_object(store: Store) -> None:
+    store.put("object", b"1" * LARGE)
+
+    own = store.get_own("object")
+    store.delete(["object"])
+
+    assert bytes(own) == b"1" * LARGE
 
 
 @pytest.mark.parametrize("conditional", [False, True])
@@ -219,6 +267,8 @@ def test_an_absent_object_is_missing(store: Store) -> None:
     for key in ("nothing", "folder", "folder/nothing", "no/folder"):
         with pytest.raises(ObjectMissing, match=key):
             store.get(key)
+        with pytest.raises(ObjectMissing, match=key):
+            store.get_own(key)
 
 
 def test_the_info_of_an_object_has_its_size_and_the_time_of_its_put(store: Store) -> None:
@@ -271,6 +321,8 @@ def test_a_key_that_leads_elsewhere_is_refused_by_every_call(store: Store, key: 
     with pytest.raises(InvalidName):
         store.get(key)
     with pytest.raises(InvalidName):
+        store.get_own(key)
+    with pytest.raises(InvalidName):
         list(store.get_all([key]))
     with pytest.raises(InvalidName):
         store.put(key, b"")
@@ -295,6 +347,8 @@ def test_without_its_bucket_every_call_says_so(place: StorePlace) -> None:
 
     with pytest.raises(BucketMissing):
         store.get("a")
+    with pytest.raises(BucketMissing):
+        store.get_own("a")
     with pytest.raises(BucketMissing):
         list(store.get_all(["a"]))
     with pytest.raises(BucketMissing):

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+import threading
+import tracemalloc
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -32,6 +36,7 @@ from eventflow.store.layout import RunPlace, blob_key
 from eventflow.store.port import Store
 from tests.contract.store_doubles import LosesAnswers, NotesReads
 from tests.contract.store_fixtures import StorePlace, place, store
+from tests.simulation.simulated_store import SimulatedStore
 
 __all__ = ["place", "store"]
 
@@ -164,6 +169,58 @@ def test_a_large_array_comes_back_writable(store: Store) -> None:
     loaded += 1
 
 
+def test_saving_and_loading_a_large_array_takes_no_copy_of_it(store: Store) -> None:
+    if isinstance(store, SimulatedStore):
+        pytest.skip("a store in memory, which is a copy")
+    array = np.random.default_rng(1).random(4_000_000)
+
+    with _peak() as saving:
+        ref = save_values(store, "fraud", {"array": array})["array"]
+    with _peak() as loading:
+        loaded = load_value(store, "fraud", ref, allow_pickle=False)
+
+    in_flight = 16 * 8 * 2**20 if store.url.startswith("s3:") else 2**20
+    assert saving.bytes < in_flight
+    assert loading.bytes < array.nbytes + in_flight
+    np.testing.assert_array_equal(loaded, array)
+
+
+@dataclass
+class _Peak:
+    bytes: int = 0
+
+
+@contextmanager
+def _peak() -> Iterator[_Peak]:
+    """The most memory that was taken in the block, of what Python and numpy take."""
+    found = _Peak()
+    tracemalloc.start()
+    try:
+        yield found
+        found.bytes = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_what_was_loaded_is_the_loaders_own(store: Store) -> None:
+    ref = save_values(store, "fraud", {"array": np.arange(1_000_000)})["array"]
+
+    loaded = load_value(store, "fraud", ref, allow_pickle=False)
+    loaded[:] = 0
+
+    again = load_value(store, "fraud", ref, allow_pickle=False)
+    np.testing.assert_array_equal(again, np.arange(1_000_000))
+
+
+def test_a_changed_array_is_corrupt_and_named(place: StorePlace, store: Store) -> None:
+    ref = save_values(store, "fraud", {"array": np.random.default_rng(1).random(200_000)})["array"]
+    key = blob_key("fraud", ref.digest)
+    place.overwrite(key, store.get(key)[:-1] + b"x")
+
+    with pytest.raises(CorruptObject, match=f"'array'.*{ref.digest}"):
+        load_value(store, "fraud", ref, allow_pickle=False)
+
+
 @pytest.mark.parametrize("name", ["large", "small"])
 def test_changed_bytes_are_corrupt(place: StorePlace, store: Store, name: str) -> None:
     refs = save_values(store, "fraud", VALUES)
@@ -237,8 +294,21 @@ def test_a_blob_belongs_to_its_project(store: Store) -> None:
 
 
 def test_a_value_that_cannot_be_stored_is_named_with_the_reason(store: Store) -> None:
-    with pytest.raises(ArtifactNotStorable, match=r"'connection'.*generator"):
-        save_values(store, "fraud", {"a": 1, "connection": (each for each in "ab")})
+    with pytest.raises(ArtifactNotStorable, match=r"'rows'.*: it is a generator.*make a list"):
+        save_values(store, "fraud", {"a": 1, "rows": (each for each in "ab")})
+    with pytest.raises(ArtifactNotStorable, match=r"'model'.*: its \['lock'\] is a _thread.lock"):
+        save_values(store, "fraud", {"model": {"lock": threading.Lock()}})
+
+
+def test_a_large_pickle_that_is_refused_is_not_even_read(store: Store) -> None:
+    refs = save_values(store, "fraud", {"model": (LARGE, 1), "framed": ({1: np.ones(10_000)},)})
+    noting = NotesReads(store)
+
+    for name, ref in refs.items():
+        with pytest.raises(ArtifactNotReadable, match=f"'{name}'.*EVENTFLOW_STORE__ALLOW_PICKLE"):
+            load_value(noting, "fraud", ref, allow_pickle=False)
+
+    assert noting.reads == []
 
 
 def test_a_pickle_is_refused_by_a_reader_that_does_not_trust_the_store(store: Store) -> None:

@@ -50,10 +50,11 @@ def _handler(script: Script) -> type[BaseHTTPRequestHandler]:
                 body = f"<Error><Code>{body}</Code><Message>why</Message></Error>"
             self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
+            self.send_header("Last-Modified", "Sat, 31 Jan 2026 00:00:00 GMT")
             self.end_headers()
             self.wfile.write(body.encode())
 
-        do_GET = do_PUT = do_POST = do_DELETE = _answer  # noqa: N815 - the names it calls
+        do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = _answer  # noqa: N815 - as it calls them
 
         def log_message(self, *_: object) -> None:
             """Say nothing."""
@@ -77,6 +78,30 @@ def script(monkeypatch: pytest.MonkeyPatch) -> Iterator[Script]:
 def store(script: Script) -> Store:
     endpoint_url = script.endpoint_url
     return S3Store(StoreSettings(url="s3://bucket", endpoint_url=endpoint_url, region="eu-west-1"))
+
+
+@pytest.mark.parametrize("size", [2**20, 20 * 2**20])
+def test_a_large_object_that_stands_is_not_sent(script: Script, store: Store, size: int) -> None:
+    script.answers = [OK]
+
+    store.put("one", bytes(size))
+    store.put_all([("two", bytes(size)), ("three", bytes(size))])
+
+    assert script.requests == ["HEAD"] * 3
+
+
+def test_a_large_object_that_is_absent_is_sent(script: Script, store: Store) -> None:
+    script.answers = [(404, ""), OK]
+
+    store.put("key", bytes(2**20))
+
+    assert script.requests == ["HEAD", "PUT"]
+
+
+def test_a_small_object_is_sent_without_a_question(script: Script, store: Store) -> None:
+    store.put("key", bytes(2**20 - 1))
+
+    assert script.requests == ["PUT"]
 
 
 def test_a_conflict_of_writers_is_tried_again(script: Script, store: Store) -> None:

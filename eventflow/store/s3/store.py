@@ -34,7 +34,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from mypy_boto3_s3 import S3Client
-    from mypy_boto3_s3.type_defs import CompletedPartTypeDef, DeleteTypeDef
+    from mypy_boto3_s3.type_defs import (
+        CompletedPartTypeDef,
+        DeleteTypeDef,
+        HeadObjectOutputTypeDef,
+    )
 
     from eventflow.settings import StoreSettings
     from eventflow.store.pieces import Data, Pieces
@@ -108,10 +112,8 @@ class S3Store:
         """Nothing: there are no folders on the way to an object."""
 
     def info(self, key: str) -> ObjectInfo | None:
-        name, client = self._name(key), self._live.client
-        try:
-            answer = self._call(key, lambda: client.head_object(Bucket=self._bucket, Key=name))
-        except ObjectMissing:
+        answer = self._head(key)
+        if answer is None:
             self._check_bucket()
             return None
         return ObjectInfo(key, answer["ContentLength"], answer["LastModified"].astimezone(UTC))
@@ -138,6 +140,13 @@ class S3Store:
         for start in range(0, len(keys), _KEYS_PER_REQUEST):
             names = [self._name(key) for key in keys[start : start + _KEYS_PER_REQUEST]]
             self._call(keys[start], partial(self._delete, client, names))
+
+    def _head(self, key: str) -> HeadObjectOutputTypeDef | None:
+        name, client = self._name(key), self._live.client
+        try:
+            return self._call(key, lambda: client.head_object(Bucket=self._bucket, Key=name))
+        except ObjectMissing:
+            return None
 
     # ── one request each, as _call repeats them ──────────────────────────────
 
@@ -208,7 +217,7 @@ class S3Store:
 
     def _stands(self, key: str, data: Pieces) -> bool:
         """Whether it is known, before it is sent, that there is an object of that key."""
-        return data.size_bytes >= _LOOK_FIRST_BYTES and self.info(key) is not None
+        return data.size_bytes >= _LOOK_FIRST_BYTES and self._head(key) is not None
 
     def _put_large(self, key: str, data: Pieces, *, only_new: bool) -> bool:
         """Whether this call wrote it."""
