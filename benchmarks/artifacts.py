@@ -27,6 +27,7 @@ from benchmarks.place import exported, s3_settings, temporary_folder
 from eventflow import app
 from eventflow.settings import Settings
 from eventflow.store.artifacts import load_value, save_values
+from eventflow.store.layout import blob_key
 from tests.servers.finding import found_s3
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = ["measure"]
 
-_ROUNDS = 5
+_ROUNDS = 4
 _PROJECT = "bench"
 _OF_FLOATS_BYTES = 8
 # At least 80 % of the speed.
@@ -66,6 +67,9 @@ class _Ours:
     def load(self, ref: ArtifactRef) -> object:
         return load_value(self.store, _PROJECT, ref, allow_pickle=False)
 
+    def drop(self, ref: ArtifactRef) -> None:
+        self.store.delete([blob_key(_PROJECT, ref.digest)])
+
 
 @dataclass(frozen=True, slots=True)
 class _File:
@@ -86,6 +90,9 @@ class _File:
         data = path.read_bytes()
         return data, hashlib.sha256(data).hexdigest()
 
+    def drop(self, path: Path) -> None:
+        path.unlink()
+
 
 @dataclass(frozen=True, slots=True)
 class _Boto3:
@@ -104,6 +111,9 @@ class _Boto3:
         file = io.BytesIO()
         self.client.download_fileobj(self.bucket, key, file)
         return file, hashlib.sha256(file.getbuffer()).hexdigest()
+
+    def drop(self, key: str) -> None:
+        self.client.delete_object(Bucket=self.bucket, Key=key)
 
 
 def _on_a_folder(mebibytes: int) -> Iterator[Figure]:
@@ -153,6 +163,7 @@ def _taken(mebibytes: int, ours: _Ours, bare: _File | _Boto3) -> dict[tuple[str,
             saved, saving = _timed(way.save, array)
             loaded, loading = _timed(way.load, saved)
             del loaded
+            way.drop(saved)
             if round_:
                 taken.setdefault((who, "saved"), []).append(saving)
                 taken.setdefault((who, "loaded"), []).append(loading)

@@ -5,33 +5,21 @@ of its own, in turns. Every task keeps when its first line was reached: in the l
 time from one to the next is what a task costs; of the foreach it is the time from the first item
 to the last, shared among all. Another process then reads all artifacts with the client, and sees
 that each task was a process of its own.
-
-Metaflow gets an environment of its own, made on demand beside the servers of the tests, and kept.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import chain, pairwise
-from pathlib import Path
 
-from benchmarks.figure import Figure, NotToBeHad, times_ms
-from benchmarks.place import temporary_folder
-from tests.servers.provision import cache_folder
+from benchmarks.figure import Figure, times_ms
+from benchmarks.library import METAFLOW, Library, both
 
 __all__ = ["measure"]
 
-_METAFLOW = "2.19"
 _STEPS, _ITEMS = 50, 1000
 _NOTES = ("self.reached_at = time.time()", "self.pid = os.getpid()")
 _WIDE = ("--max-num-splits", str(_ITEMS))
-_PATIENCE_S = 1200
 _READER = """\
 import json
 from {library} import Flow, namespace
@@ -47,26 +35,20 @@ def measure(*, runs: int) -> Iterator[Figure]:
     Raises:
         NotToBeHad: Metaflow cannot be installed here.
     """
-    python = _environment(cache_folder() / f"metaflow-{_METAFLOW}")
-    peer = f"stock Metaflow {_METAFLOW}"
-    with temporary_folder() as folder:
-        systems = (
-            _System("eventflow", Path(sys.executable), folder / "ours"),
-            _System("metaflow", python, folder / "theirs"),
-        )
-        for each in systems:
-            each.lay_down()
-            each.run("line.py", _STEPS)
+    files = {"line.py": _line(), "wide.py": _wide(), "read.py": _READER}
+    with both(files) as libraries:
+        for each in libraries:
+            _run(each, "line.py", _STEPS)
         taken = [
-            [_between(system.run("line.py", _STEPS)) for system in systems] for _ in range(runs)
+            [_between(_run(each, "line.py", _STEPS)) for each in libraries] for _ in range(runs)
         ]
-        wide = [_shared(system.run("wide.py", _ITEMS)) for system in systems]
+        wide = [_shared(_run(each, "wide.py", _ITEMS)) for each in libraries]
     ours, theirs = (times_ms(chain(*times)) for times in zip(*taken, strict=True))
     name = f"a task of a flow of {_STEPS} steps, `python flow.py run`"
-    yield Figure("beside_metaflow", "local store", name, ours, peer, theirs)
+    yield Figure("beside_metaflow", "local store", name, ours, METAFLOW, theirs)
     ours, theirs = (times_ms([each]) for each in wide)
     name = f"an item of a foreach of {_ITEMS:,}, `python flow.py run`"
-    yield Figure("beside_metaflow", "local store", name, ours, peer, theirs)
+    yield Figure("beside_metaflow", "local store", name, ours, METAFLOW, theirs)
 
 
 def _between(reached: list[float]) -> list[float]:
@@ -78,66 +60,26 @@ def _shared(reached: list[float]) -> float:
     return (reached[-1] - reached[0]) / (len(reached) - 1)
 
 
-@dataclass(frozen=True, slots=True)
-class _System:
-    """A library, the interpreter that has it, and the folder in which it works."""
-
-    library: str
-    python: Path
-    folder: Path
-
-    def lay_down(self) -> None:
-        """The flows and what reads them."""
-        self.folder.mkdir()
-        (self.folder / "line.py").write_text(_line(self.library))
-        (self.folder / "wide.py").write_text(_wide(self.library))
-        (self.folder / "read.py").write_text(_READER.format(library=self.library))
-
-    def run(self, file: str, tasks: int) -> list[float]:
-        """When each task of a run reached its first line, in the order of time."""
-        self._python(file, "run", *([] if file == "line.py" else _WIDE))
-        found = json.loads(self._python("read.py").splitlines()[-1])
-        pids = {pid for _, pid in found}
-        if len(pids) != tasks:
-            raise RuntimeError(f"{self.library}: {len(pids)} processes ran {tasks} tasks")
-        return sorted(at for at, _ in found)
-
-    def _python(self, *words: str) -> str:
-        done = subprocess.run(
-            [self.python, *words],
-            cwd=self.folder,
-            env={**os.environ, **self._settings()},
-            capture_output=True,
-            text=True,
-            timeout=_PATIENCE_S,
-            check=False,
-        )
-        if done.returncode:
-            raise RuntimeError(f"{self.library}: {' '.join(words)} failed:\n{done.stderr[-2000:]}")
-        return done.stdout
-
-    def _settings(self) -> dict[str, str]:
-        """State in the folder, whatever this machine has set up for either."""
-        return {
-            "HOME": str(self.folder),
-            "EVENTFLOW_HOME": str(self.folder / "state"),
-            "EVENTFLOW_USER": "bench",
-            "METAFLOW_HOME": str(self.folder),
-            "METAFLOW_USER": "bench",
-            "METAFLOW_DATASTORE_SYSROOT_LOCAL": str(self.folder),
-        }
+def _run(library: Library, file: str, tasks: int) -> list[float]:
+    """When each task of a run reached its first line, in the order of time."""
+    library.run(file, "run", *([] if file == "line.py" else _WIDE))
+    found = library.read("read.py")
+    pids = {pid for _, pid in found}
+    if len(pids) != tasks:
+        raise RuntimeError(f"{library.name}: {len(pids)} processes ran {tasks} tasks")
+    return sorted(at for at, _ in found)
 
 
-def _line(library: str) -> str:
+def _line() -> str:
     names = ["start", *(f"step_{number}" for number in range(1, _STEPS - 1)), "end"]
     steps = [
         _step(name, *_NOTES, *([f"self.next(self.{after})"] if after else []))
         for name, after in zip(names, [*names[1:], ""], strict=True)
     ]
-    return _source(library, steps)
+    return _source(steps)
 
 
-def _wide(library: str) -> str:
+def _wide() -> str:
     steps = [
         _step(
             "start", f"self.items = list(range({_ITEMS}))", "self.next(self.item, foreach='items')"
@@ -146,7 +88,7 @@ def _wide(library: str) -> str:
         _step("join(self, inputs)", "self.next(self.end)"),
         _step("end", "pass"),
     ]
-    return _source(library, steps)
+    return _source(steps)
 
 
 def _step(name: str, *body: str) -> str:
@@ -154,27 +96,6 @@ def _step(name: str, *body: str) -> str:
     return "\n".join(["    @step", f"    def {head}:", *(f"        {line}" for line in body)])
 
 
-def _source(library: str, steps: list[str]) -> str:
-    head = ["import os, time", f"from {library} import FlowSpec, step", "class Bench(FlowSpec):"]
+def _source(steps: list[str]) -> str:
+    head = ["import os, time", "from {library} import FlowSpec, step", "class Bench(FlowSpec):"]
     return "\n".join([*head, *steps, "if __name__ == '__main__':", "    Bench()", ""])
-
-
-def _environment(folder: Path) -> Path:
-    """The interpreter of an environment that has Metaflow; what is there already is whole."""
-    python = folder / "bin" / "python"
-    if not folder.exists():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".fetching-") as scratch:
-            made = Path(scratch) / folder.name
-            _install([sys.executable, "-m", "venv", str(made)])
-            pip = [str(made / "bin" / "python"), "-m", "pip", "install", "--quiet"]
-            _install([*pip, f"metaflow=={_METAFLOW}.*"])
-            made.rename(folder)
-    return python
-
-
-def _install(command: list[str]) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        last = (done.stderr or done.stdout).strip().splitlines()[-1:]
-        raise NotToBeHad(f"Metaflow {_METAFLOW} cannot be installed: {' '.join(last)}")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from benchmarks import (
     artifacts,
+    artifacts_beside_metaflow,
     beside_metaflow,
     decisions,
     event_to_user_code,
@@ -101,6 +102,12 @@ BENCHMARKS = (
         on=_EVERY_STORE,
     ),
     Benchmark("artifacts", _ARTIFACTS, lambda n: artifacts.measure(mebibytes=n), 1024, 256),
+    Benchmark(
+        "artifacts_beside_metaflow",
+        _ARTIFACTS,
+        lambda n: artifacts_beside_metaflow.measure(mebibytes=n),
+        full=256,
+    ),
     Benchmark("take_over", _DEATH, _take_over, full=3, on=_EVERY_BUS),
     Benchmark("many_deployments", _GROWTH, lambda n: many_deployments.measure(parts=n), 50, 10),
     Benchmark("latest_run", _GROWTH, lambda n: latest_run.measure(questions=n), 200, 50),

@@ -32,6 +32,7 @@ _INSTALLED = ("site-packages", "dist-packages")
 # A function takes along what it uses of its module: beyond this that is data, and no definition.
 _MOST_BYTES = 256 * 1024
 _LONGEST_NAME_BYTES = 255
+_STACK_GLOBAL = b"\x93"  # how a pickle takes something from a module
 _ID_LENGTH, _TOKEN_LENGTH = 32, 24
 _TRACKER_ID = re.compile(f"[0-9a-f]{{{_ID_LENGTH}}}")
 
@@ -53,6 +54,8 @@ class Definitions:
 def definitions_of(stream: Pieces) -> bytes:
     """Definitions of the own code that a pickle names, the same for the same code; empty when it
     names none, or when they cannot be had."""
+    if not _contains(stream, _STACK_GLOBAL):
+        return b""
     modules = [each for each in _own_modules() if _names(stream, each.__name__)]
     wanted = {
         (module.__name__, path): each
@@ -97,7 +100,10 @@ def _names(stream: Pieces, name: str) -> bool:
     text = name.encode(errors="surrogatepass")
     if len(text) > _LONGEST_NAME_BYTES:
         return False
-    sought = b"\x8c" + bytes([len(text)]) + text
+    return _contains(stream, b"\x8c" + bytes([len(text)]) + text)
+
+
+def _contains(stream: Pieces, sought: bytes) -> bool:
     return any(
         sought in view.obj for view in stream.views if isinstance(view.obj, bytes | bytearray)
     )
