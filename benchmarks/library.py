@@ -78,7 +78,9 @@ class Library:
 
 @contextmanager
 def both(files: Mapping[str, str], *packages: str) -> Iterator[tuple[Library, Library]]:
-    """Both libraries with the same files, each in a folder that goes with the context. Metaflow's environment has `packages` besides.
+    """Both libraries with the same files, each in a folder that goes with the context.
+
+    `packages` are in the environment of Metaflow besides.
 
     Raises:
         NotToBeHad: Metaflow cannot be installed here.
