@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from threading import Event, Thread
 
 import pytest
 
@@ -20,9 +20,10 @@ from eventflow.errors import (
 )
 from eventflow.settings import StoreSettings
 from eventflow.store.port import Store
-from eventflow.store.s3 import S3Store
+from eventflow.store.s3 import S3Store, connection
 
 OK = (200, "")
+NEVER = 0  # as a status: no answer
 
 
 @dataclass
@@ -35,6 +36,7 @@ class Script:
     answers: list[tuple[int, str]] = field(default_factory=lambda: [OK])
     requests: list[str] = field(default_factory=list)
     endpoint_url: str = ""
+    is_over: Event = field(default_factory=Event)
 
     def take(self, request: str) -> tuple[int, str]:
         self.requests.append(request)
@@ -46,10 +48,14 @@ def _handler(script: Script) -> type[BaseHTTPRequestHandler]:
         def _answer(self) -> None:
             self.rfile.read(int(self.headers.get("Content-Length", 0)))
             status, body = script.take(self.command)
+            if status == NEVER:
+                script.is_over.wait()
+                return
             if body and not body.startswith("<"):
                 body = f"<Error><Code>{body}</Code><Message>why</Message></Error>"
             self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
+            self.send_header("ETag", '"etag"')
             self.send_header("Last-Modified", "Sat, 31 Jan 2026 00:00:00 GMT")
             self.end_headers()
             self.wfile.write(body.encode())
@@ -71,6 +77,7 @@ def script(monkeypatch: pytest.MonkeyPatch) -> Iterator[Script]:
         script.endpoint_url = f"http://127.0.0.1:{server.server_port}"
         Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
         yield script
+        script.is_over.set()
         server.shutdown()
 
 
@@ -96,6 +103,28 @@ def test_a_large_object_that_is_absent_is_sent(script: Script, store: Store) -> 
     store.put("key", bytes(2**20))
 
     assert script.requests == ["HEAD", "PUT"]
+
+
+BEGUN = (
+    200,
+    "<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>",
+)
+
+
+def test_a_server_that_takes_long_to_put_parts_together_is_waited_for_and_told_once(
+    script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "_READ_SECONDS", 0.5)
+    store = S3Store(
+        StoreSettings(url="s3://bucket", endpoint_url=script.endpoint_url, region="eu-west-1")
+    )
+    absent, parts = (404, ""), [OK] * 3
+    script.answers = [absent, BEGUN, *parts, (NEVER, ""), absent, absent, OK]
+
+    is_mine = store.put_if_absent("key", bytes(20 * 2**20))
+
+    assert not is_mine  # nobody said so
+    assert script.requests == ["HEAD", "POST", *["PUT"] * 3, "POST", *["HEAD"] * 3]
 
 
 def test_a_small_object_is_sent_without_a_question(script: Script, store: Store) -> None:

@@ -18,7 +18,7 @@ a value did not come from.
 choosing      encode, decode: which encoder
 plain         JSON
 npy           numpy
-ipc           an Arrow IPC stream; arrow, pandas_data, polars_data: what is in it
+tables        of arrow, pandas_data, polars_data; ipc: the stream that they are
 pickled       pickle and cloudpickle; framing: buffers and definitions; own_code: which
 unstorable    why a value cannot be pickled
 """

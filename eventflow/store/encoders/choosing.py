@@ -8,17 +8,9 @@ from typing import Any
 
 from eventflow.errors import ArtifactNotReadable
 from eventflow.store.compression import compress, decompress
-from eventflow.store.encoders.arrow import as_arrow, from_arrow, from_arrow_batch
 from eventflow.store.encoders.npy import as_npy, from_npy
-from eventflow.store.encoders.pandas_data import (
-    as_pandas,
-    from_pandas,
-    from_pandas_index,
-    from_pandas_series,
-)
 from eventflow.store.encoders.pickled import PICKLES, as_pickle, from_framed_pickle, from_pickle
 from eventflow.store.encoders.plain import as_json, from_json
-from eventflow.store.encoders.polars_data import as_polars, from_polars, from_polars_series
 from eventflow.store.encoders.type_names import type_name
 from eventflow.store.pieces import Buffer, Pieces
 
@@ -67,7 +59,7 @@ def decode(encoder: str, data: Buffer, *, allow_pickle: bool) -> Any:
     """
     check_readable(encoder, allow_pickle=allow_pickle)
     name = encoder.removesuffix(_ZSTD)
-    return _READERS[name](decompress(data) if name != encoder else data)
+    return _reader(name)(decompress(data) if name != encoder else data)
 
 
 def check_readable(encoder: str, *, allow_pickle: bool) -> None:
@@ -78,11 +70,7 @@ def check_readable(encoder: str, *, allow_pickle: bool) -> None:
             `allow_pickle` is false.
     """
     name = encoder.removesuffix(_ZSTD)
-    if name not in _READERS:
-        raise ArtifactNotReadable(
-            f"it was written by the encoder {name!r}, which this version of eventflow does not"
-            " know. Read it with the version that wrote it, or a later one."
-        )
+    _reader(name)
     if name in PICKLES and not allow_pickle:
         raise ArtifactNotReadable(
             "it is pickled, and reading a pickle runs code that whoever can write to the store"
@@ -90,28 +78,15 @@ def check_readable(encoder: str, *, allow_pickle: bool) -> None:
         )
 
 
-# By the package that the type comes from: it is imported then.
-_WRITERS: dict[str, Callable[[Any], tuple[str, Pieces] | None]] = {
-    "numpy": as_npy,
-    "pandas": as_pandas,
-    "polars": as_polars,
-    "pyarrow": as_arrow,
-}
 _READERS: dict[str, Callable[[Buffer], Any]] = {
     "bytes": bytes,
     "json": from_json,
     "numpy": from_npy,
-    "arrow": from_arrow,
-    "arrow-batch": from_arrow_batch,
-    "pandas": from_pandas,
-    "pandas-series": from_pandas_series,
-    "pandas-index": from_pandas_index,
-    "polars": from_polars,
-    "polars-series": from_polars_series,
     "pickle": from_pickle,
     "cloudpickle": from_pickle,
     "framed-pickle": from_framed_pickle,
 }
+_OF_TABLES = frozenset({"pandas", "polars", "pyarrow"})
 
 
 def _encode(value: object) -> tuple[str, Pieces]:
@@ -119,5 +94,29 @@ def _encode(value: object) -> tuple[str, Pieces]:
         return "bytes", Pieces.of(value)
     if (text := as_json(value)) is not None:
         return "json", Pieces.of(text)
-    write = _WRITERS.get(type(value).__module__.partition(".")[0])
-    return (write(value) if write else None) or as_pickle(value)
+    return _by_package(value) or as_pickle(value)
+
+
+def _by_package(value: object) -> tuple[str, Pieces] | None:
+    """By the package that the type comes from, which is imported then."""
+    package = type(value).__module__.partition(".")[0]
+    if package == "numpy":
+        return as_npy(value)
+    if package not in _OF_TABLES:
+        return None
+    from eventflow.store.encoders.tables import WRITERS  # noqa: PLC0415 - as it says there
+
+    return WRITERS[package](value)
+
+
+def _reader(name: str) -> Callable[[Buffer], Any]:
+    if name in _READERS:
+        return _READERS[name]
+    from eventflow.store.encoders.tables import READERS  # noqa: PLC0415 - as it says there
+
+    if name in READERS:
+        return READERS[name]
+    raise ArtifactNotReadable(
+        f"it was written by the encoder {name!r}, which this version of eventflow does not know."
+        " Read it with the version that wrote it, or a later one."
+    )

@@ -20,7 +20,12 @@ from functools import partial
 from itertools import count, islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from botocore.exceptions import BotoCoreError, ClientError, IncompleteReadError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    IncompleteReadError,
+    ReadTimeoutError,
+)
 
 from eventflow.errors import EventflowError, ObjectMissing, StoreUnreachable
 from eventflow.store.keys import check_key, check_prefix
@@ -57,6 +62,8 @@ _LOOK_FIRST_BYTES = 2**20
 _KEYS_PER_REQUEST = 1000
 # Pauses of 0.1 to 1.6 s: a server that restarts is waited for; all of it stays below 15 s.
 _FIRST_PAUSE_SECONDS = 0.1
+# AWS says "several minutes" of CompleteMultipartUpload.
+_LONGEST_COMPLETION_SECONDS = 600
 
 
 class S3Store:
@@ -225,13 +232,13 @@ class S3Store:
             if self._stands(key, data):
                 return False
             try:
-                self._upload(key, data, only_new=only_new)
+                return self._upload(key, data, only_new=only_new)
             except UploadGone:
                 continue
-            return True
         raise StoreUnreachable(f"{self.url}/{key} could not be uploaded: its upload was ended.")
 
-    def _upload(self, key: str, data: Pieces, *, only_new: bool) -> None:
+    def _upload(self, key: str, data: Pieces, *, only_new: bool) -> bool:
+        """Whether the server said that it took this one."""
         name, client = self._name(key), self._live.client
         begin = partial(client.create_multipart_upload, Bucket=self._bucket, Key=name)
         upload_id = self._call(key, begin)["UploadId"]
@@ -239,13 +246,31 @@ class S3Store:
         try:
             parts = self._upload_parts(key, data, where)
             complete = where(client.complete_multipart_upload, MultipartUpload={"Parts": parts})
-            self._call(key, partial(complete, IfNoneMatch="*") if only_new else complete)
+            return self._complete(key, partial(complete, IfNoneMatch="*") if only_new else complete)
         except BaseException as error:
             try:
                 self._call(key, where(client.abort_multipart_upload))
             except EventflowError as failure:
                 error.add_note(f"Parts of the upload may be left: {failure}")
             raise
+
+    def _complete(self, key: str, request: Callable[[], Any]) -> bool:
+        """Whether the server said so; else the object was seen to stand.
+
+        Putting parts together may take a server longer than any answer. It is not told a second
+        time while it does, nor that the upload is off: some lose the object then.
+        """
+        try:
+            self._call(key, request, once_if_slow=True)
+        except StoreUnreachable as error:
+            if not isinstance(error.__cause__, ReadTimeoutError):
+                raise
+            for _ in range(_LONGEST_COMPLETION_SECONDS):
+                if self._head(key) is not None:
+                    return False
+                time.sleep(1)
+            raise
+        return True
 
     def _upload_parts(
         self, key: str, data: Pieces, where: Callable[..., Callable[[], Any]]
@@ -305,13 +330,14 @@ class S3Store:
     def _key(self, name: str) -> str:
         return name.removeprefix(self._prefix)
 
-    def _call(self, key: str, request: Callable[[], T]) -> T:
+    def _call(self, key: str, request: Callable[[], T], *, once_if_slow: bool = False) -> T:
         """The answer to a request, repeated where that may help; every error as one of ours."""
         for attempt in count(1):
             try:
                 return request()
             except (BotoCoreError, ClientError) as error:
-                if attempt >= attempts(error):
+                is_slow = isinstance(error, ReadTimeoutError)
+                if attempt >= attempts(error) or (is_slow and once_if_slow):
                     raise self._place.error(error, key) from error
             pause = _FIRST_PAUSE_SECONDS * 2 ** (attempt - 1)
             time.sleep(pause * random.uniform(0.5, 1))
