@@ -35,6 +35,14 @@ def test_a_call_waits_until_the_store_is_back(tmp_path: Path) -> None:
     assert outage.inner.get("a") == b"1"
 
 
+def test_a_large_object_is_waited_for(tmp_path: Path) -> None:
+    outage = Outage(tmp_path)
+    outage.inner.put("large", bytes(2**20))
+
+    assert outage.store.get_own("large") == bytes(2**20)
+    assert outage.left == 0
+
+
 def test_several_objects_are_all_put_after_an_outage(tmp_path: Path) -> None:
     outage = Outage(tmp_path)
 

@@ -295,10 +295,11 @@ def test_bytes_that_are_no_table_are_corrupt(encoder: str, data: bytes) -> None:
 
 
 def test_arrow_data_of_another_kind_is_corrupt() -> None:
-    data = encode(table()).data
+    for value in (table(), pd.DataFrame({"a": [1]})):
+        data = encode(value).data
 
-    with pytest.raises(CorruptObject):
-        decode("pandas-series", data, allow_pickle=False)
+        with pytest.raises(CorruptObject):
+            decode("pandas-series", data, allow_pickle=False)
 
 
 # ── polars ───────────────────────────────────────────────────────────────────

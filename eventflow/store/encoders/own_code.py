@@ -81,7 +81,7 @@ def _own_modules() -> Iterator[ModuleType]:
 
 @lru_cache(maxsize=1)
 def _own_names(program: str, _modules: int) -> tuple[str, ...]:
-    folder = str(Path(program).absolute().parent) + os.sep
+    folder = str(Path(program or "-").absolute().parent) + os.sep
     return tuple(name for name, each in [*sys.modules.items()] if _is_own(name, each, folder))
 
 

@@ -60,14 +60,14 @@ def from_pandas(data: Buffer) -> Any:
 
 def from_pandas_series(data: Buffer) -> Any:
     """The series."""
-    frame, name = _read(data)
-    return frame[_COLUMN].rename(name)
+    column, name = _read_column(data)
+    return column.rename(name)
 
 
 def from_pandas_index(data: Buffer) -> Any:
     """The index."""
-    frame, name = _read(data)
-    return needed("pandas").Index(frame[_COLUMN].array, name=name)
+    column, name = _read_column(data)
+    return needed("pandas").Index(column.array, name=name)
 
 
 def _written(pyarrow: ModuleType, kind: str, value: Any) -> Pieces:
@@ -86,8 +86,15 @@ def _read(data: Buffer) -> tuple[Any, str | None]:
     table = read_stream(data, lambda reader: reader.read_all())
     try:
         return table.to_pandas(), json.loads(table.schema.metadata[_NAME])
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, NotImplementedError, TypeError, ValueError) as error:
         raise CorruptObject(f"A value is marked as pandas data and is not: {error!r}.") from error
+
+
+def _read_column(data: Buffer) -> tuple[Any, str | None]:
+    frame, name = _read(data)
+    if _COLUMN not in frame:
+        raise CorruptObject("A value is marked as one column of pandas and is not.")
+    return frame[_COLUMN], name
 
 
 # ── what comes back exactly ──────────────────────────────────────────────────
