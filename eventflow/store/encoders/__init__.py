@@ -2,6 +2,7 @@
 
     bytes            as they are
     json             plain data that comes back exactly: None, bool, int, float, str, list, dict
+    config           a ConfigValue, as JSON likewise
     numpy            arrays as .npy (numpy.lib.format), without pickle
     arrow, arrow-batch            tables and record batches of pyarrow, as an Arrow IPC stream
     pandas, pandas-series, pandas-index      of pandas, as an Arrow IPC stream

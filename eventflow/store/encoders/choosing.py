@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from eventflow.errors import ArtifactNotReadable
+from eventflow.model.config_value import ConfigValue
 from eventflow.store.compression import compress, decompress
 from eventflow.store.encoders.npy import as_npy, from_npy
 from eventflow.store.encoders.pickled import PICKLES, as_pickle, from_framed_pickle, from_pickle
-from eventflow.store.encoders.plain import as_json, from_json
+from eventflow.store.encoders.plain import as_config, as_json, from_config, from_json
 from eventflow.store.encoders.type_names import type_name
 from eventflow.store.pieces import Buffer, Pieces
 
@@ -81,6 +82,7 @@ def check_readable(encoder: str, *, allow_pickle: bool) -> None:
 _READERS: dict[str, Callable[[Buffer], Any]] = {
     "bytes": bytes,
     "json": from_json,
+    "config": from_config,
     "numpy": from_npy,
     "pickle": from_pickle,
     "cloudpickle": from_pickle,
@@ -92,6 +94,8 @@ _OF_TABLES = frozenset({"pandas", "polars", "pyarrow"})
 def _encode(value: object) -> tuple[str, Pieces]:
     if type(value) is bytes:
         return "bytes", Pieces.of(value)
+    if type(value) is ConfigValue and (text := as_config(value)) is not None:
+        return "config", Pieces.of(text)
     if (text := as_json(value)) is not None:
         return "json", Pieces.of(text)
     return _by_package(value) or as_pickle(value)

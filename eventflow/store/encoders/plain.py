@@ -6,11 +6,12 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from eventflow.errors import CorruptObject
+from eventflow.model.config_value import ConfigValue
 
 if TYPE_CHECKING:
     from eventflow.store.pieces import Buffer
 
-__all__ = ["as_json", "from_json"]
+__all__ = ["as_config", "as_json", "from_config", "from_json"]
 
 _SCALARS = frozenset({type(None), bool, int, float, str})
 # Beyond these pickle is faster, and a structure that contains itself ends here too.
@@ -39,6 +40,23 @@ def from_json(data: Buffer) -> Any:
         return json.loads(bytes(data))
     except ValueError as error:
         raise CorruptObject(f"A value is marked as JSON and is not: {error}.") from error
+
+
+def as_config(value: ConfigValue) -> bytes | None:
+    """UTF-8 of what it has; None when JSON would change that."""
+    return as_json(value.to_dict())
+
+
+def from_config(data: Buffer) -> ConfigValue:
+    """The value.
+
+    Raises:
+        CorruptObject: it is no configuration.
+    """
+    content = from_json(data)
+    if not isinstance(content, dict):
+        raise CorruptObject("A value is marked as a configuration and is none.")
+    return ConfigValue(content)
 
 
 def _is_plain(value: object) -> bool:
