@@ -23,7 +23,7 @@ from eventflow.store.runs import RunFile, mark_successful, place_of, write_begin
 from tests.simulation.history import Fate, History, LoggedRecord, Published, TaskRun, WrittenObject
 from tests.simulation.simulated_store import Bucket, SimulatedStore
 from tests.simulation.universe import Universe
-from tests.support.machines import START, event, on
+from tests.support.machines import CALENDAR, START, event, on
 
 if TYPE_CHECKING:
     from eventflow.codec.records import AnyRecord
@@ -179,7 +179,7 @@ class MadeHistory:
             PartitionState(Place(record.partition, _PARTITIONS), Limits(self.join_events)),
         )
         entry = Entry(origin, body, START)
-        found = handle(state, entry, START, lambda *key: self._deployments.get(key))
+        found = handle(state, entry, START, lambda *key: self._deployments.get(key), CALENDAR)
         commit = self.stamp()
         for request in found.requests:
             self.log(request, sequence=commit)
