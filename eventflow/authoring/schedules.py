@@ -71,6 +71,8 @@ def _cron(said: object, options: Mapping[str, object]) -> tuple[str | None, str]
 def _five_fields(cron: str) -> tuple[str | None, str]:
     """Six fields are those of AWS: the last one is a year, and `?` a day that is not said."""
     fields, said = cron.split(), f"@schedule: cron={cron!r}"
+    if "(" in cron:
+        return None, f"{said}: write its fields only, without what stands around them."
     if len(fields) not in (_YEAR, _YEAR + 1):
         return None, f"{said} has {len(fields)} fields, five are expected: {_FIELDS}."
     mistake = _mistake_of_six(fields) if len(fields) > _YEAR else ""
