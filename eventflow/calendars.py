@@ -37,7 +37,9 @@ class CronCalendar:
         Raises:
             InvalidTrigger: it is no cron expression, or the zone is not known here.
         """
-        local = at.astimezone(timezone_of(timetable.timezone))
+        # cronsim goes through UTC in larger steps.
+        is_utc = timetable.timezone == "UTC"
+        local = at.astimezone(UTC if is_utc else timezone_of(timetable.timezone))
         try:
             due_times = CronSim(timetable.cron, local)
         except CronSimError as error:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from itertools import islice
+from itertools import islice, takewhile
 from typing import TYPE_CHECKING
 
 from eventflow.model.conclusions import Firing, GivenUp, Reason
@@ -80,9 +80,10 @@ def fire(turn: Turn, until: datetime) -> None:
 
 def _skipped(turn: Turn, timer: Timer, fired_at: datetime) -> int:
     """How many due times from the timer's to the one that is fired have no run."""
-    later = turn.calendar.after(timer.timetable, timer.due_at)
-    due_times = (timer.due_at, *islice(later, _COUNTED))
-    return sum(due_at < fired_at for due_at in due_times) if timer.due_at < fired_at else 0
+    if timer.due_at == fired_at:
+        return 0
+    later = islice(turn.calendar.after(timer.timetable, timer.due_at), _COUNTED)
+    return 1 + sum(1 for _ in takewhile(lambda due_at: due_at < fired_at, later))
 
 
 def _set_again(turn: Turn, timer: Timer, fired_at: datetime) -> None:

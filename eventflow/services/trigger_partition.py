@@ -237,7 +237,7 @@ class TriggerPartition:
             self._staging.reroute(record, self._decided.topic_id, namespace)
             return
         state = self._decided.state
-        now = max(state.clock, self._clock.now())
+        now = max(state.clock, entry.appended_at, self._clock.now())
         find, calendar = self._parts.deployments.find, self._parts.calendar
         self._staging.conclude(record, handle(state, entry, now, find, calendar))
 

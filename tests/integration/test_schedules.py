@@ -105,6 +105,7 @@ def test_a_service_that_dies_between_due_time_and_commit_starts_one_run(
     with pytest.raises(Crashed):
         rig.run_until(lambda: False, dying)
     heir = rig.service(clock=AheadClock(ahead=HALF_AN_HOUR))
+    rig.run(heir)
     rig.run_until(lambda: bool(rig.requests()), heir)
     rig.publish(event("any", NEAR))
     rig.run(heir)

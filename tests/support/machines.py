@@ -118,12 +118,14 @@ def completion(
 
 @dataclass
 class Partition:
-    """One partition of the log, and the machine that decides it."""
+    """One partition of the log, and the machine that decides it. `ticks` are the times that it
+    let pass without a record, each with the number of records before it."""
 
     place: Place
     limits: Limits
     entries: list[Entry] = field(default_factory=list)
     next_index: int = 0
+    ticks: list[tuple[int, datetime]] = field(default_factory=list)
     folded: dict[bytes, StateRecord] = field(default_factory=dict)
     clock: datetime = START
     state: PartitionState = field(init=False)
@@ -244,17 +246,23 @@ class Machines:
             self.crash(part)
         else:
             self._commit(part, concluded)
+            part.ticks.append((part.next_index, now))
 
     def _handle(self, part: Partition, entry: Entry) -> Conclusions:
         return handle(part.state, entry, self.now, self.find, CALENDAR)
 
     def decide_all(self, part: Partition) -> None:
-        """Decide a log in which the forwards of other partitions stand already."""
-        for entry in part.entries[part.next_index :]:
-            concluded = self._handle(part, entry)
-            concluded.forwards = []
-            self._commit(part, concluded)
-        part.next_index = len(part.entries)
+        """Decide a log in which the forwards of other partitions stand already, and the time that
+        has to pass in between is known."""
+        ticks, part.ticks = part.ticks, []
+        for index, entry in enumerate((*part.entries, None)):
+            part.next_index = len(part.entries)
+            for _, now in [each for each in ticks if each[0] == index]:
+                self.pass_time(part, now)
+            if entry is not None:
+                concluded = self._handle(part, entry)
+                concluded.forwards = []
+                self._commit(part, concluded)
 
     def crash(self, part: Partition) -> None:
         """Throw the live state away; restore it from what was committed."""

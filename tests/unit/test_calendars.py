@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice, pairwise, takewhile
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eventflow.calendars import CronCalendar
@@ -17,7 +17,7 @@ CALENDAR = CronCalendar()
 BERLIN = "Europe/Berlin"
 PUT_FORWARD = datetime(2026, 3, 29, 1, tzinfo=UTC)  # 2:00 becomes 3:00
 PUT_BACK = datetime(2026, 10, 25, 1, tzinfo=UTC)  # 3:00 becomes 2:00
-DAY, HOUR = timedelta(days=1), timedelta(hours=1)
+DAY, HOUR, MINUTE = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
 
 
 def due(cron: str, zone: str, first: datetime, last: datetime) -> list[str]:
@@ -61,14 +61,15 @@ def test_every_quarter_of_an_hour_goes_by_elapsed_time() -> None:
 CRONS = ("* * * * *", "*/7 1-3 * * *", "30 2 * * *", "0 0 * * MON", "15 2,3 29 * *", "0 5 29 2 *")
 
 
+@settings(max_examples=60, deadline=None)
 @given(
     st.sampled_from(CRONS),
     st.sampled_from((BERLIN, "UTC", "America/New_York", "Australia/Lord_Howe")),
-    st.datetimes(datetime(2025, 1, 1), datetime(2027, 1, 1), timezones=st.just(UTC)),
+    st.integers(0, 2 * 366 * 24 * 60).map(lambda minutes: PUT_BACK - minutes * MINUTE),
 )
 def test_due_times_do_not_depend_on_where_one_begins(cron: str, zone: str, at: datetime) -> None:
     timetable = Timetable(cron, zone)
-    times = list(islice(CALENDAR.after(timetable, at), 50))
+    times = list(islice(CALENDAR.after(timetable, at), 8))
 
     assert all(former < later for former, later in pairwise(times))
     assert at < times[0]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
@@ -22,6 +22,7 @@ from eventflow.model.event import EventRecord
 from eventflow.model.forward import Forward
 from eventflow.model.offset import Offset
 from eventflow.model.run import RunRequest
+from eventflow.model.timetable import Timetable
 from eventflow.model.trigger import Source, Trigger
 from tests.support.machines import (
     START,
@@ -38,6 +39,8 @@ NAMESPACES = ("p/prod", "p/test.a", "p/user.u")
 SOURCES = (*NAMESPACES, "p/*")
 FLOWS = ("One", "Two")
 X = (parameter("x", is_required=True),)
+EVERY = (None, None, 20, 30)
+"""A schedule: none, or every so many minutes."""
 TRIGGERS: tuple[Trigger | None, ...] = (
     on("a"),
     on("b", mappings={"b": {"x": "x"}}),
@@ -55,6 +58,8 @@ PAYLOADS: tuple[dict[str, object], ...] = ({"x": 1}, {"x": 2}, {}, {"x": "no"})
 
 Deployed = tuple[str, str]
 Run = tuple[str, str, int, tuple[Offset, ...], str]
+Due = tuple[str, str, int, datetime, int]
+"""A run of a schedule: its deployment, the due time, and how many were skipped before it."""
 
 
 @dataclass
@@ -66,15 +71,53 @@ class Reference:
     forwards: Counter[tuple[Offset, str, frozenset[tuple[str, int]]]] = field(
         default_factory=Counter
     )
+    due: Counter[Due] = field(default_factory=Counter)
 
     def conclude(self) -> Reference:
         for part in self.machines.parts:
+            self._keep_times(part)
             holding: dict[Deployed, list[tuple[EventRecord | Completion, Offset]]] = {}
             for index in range(len(part.entries)):
                 self._close_joins(part, index, holding)
                 for said, origin, deployment in self._heard(part, index):
                     self._decide(part, index, holding, (said, origin), deployment)
         return self
+
+    def _keep_times(self, part: Partition) -> None:
+        """For each schedule the time up to which its due times are done."""
+        done: dict[Deployed, datetime] = {}
+        for index, entry in enumerate((*part.entries, None)):
+            for _, now in [tick for tick in part.ticks if tick[0] == index]:
+                self._pass(part, index, done, now)
+            if entry is None:
+                return
+            self._pass(part, index, done, entry.appended_at)
+            mark = entry.body
+            if isinstance(mark, Activation) and mark.source == mark.namespace:
+                self._set(part, index, done, (mark.namespace, mark.flow))
+
+    def _pass(
+        self, part: Partition, index: int, done: dict[Deployed, datetime], until: datetime
+    ) -> None:
+        for deployed, since in done.items():
+            version = self._in_force(part, index, deployed[0], deployed)
+            assert version is not None
+            first, last = _count(since, version), _count(until, version)
+            if last > first:
+                at = START + last * _period(version)
+                done[deployed] = at
+                self.due[*version.key, at, last - first - 1] += 1
+
+    def _set(
+        self, part: Partition, index: int, done: dict[Deployed, datetime], deployed: Deployed
+    ) -> None:
+        former = self._in_force(part, index, deployed[0], deployed)
+        version = self._in_force(part, index + 1, deployed[0], deployed)
+        if version is None or version.schedule is None:
+            done.pop(deployed, None)
+        elif former is None or former.schedule != version.schedule:
+            at = part.entries[index].appended_at
+            done[deployed] = max(at, done.get(deployed, at))
 
     def _heard(
         self, part: Partition, index: int
@@ -228,6 +271,26 @@ def _at(said: EventRecord | Completion) -> object:
     return said.published_at if isinstance(said, EventRecord) else said.finished_at
 
 
+def _period(version: Deployment) -> timedelta:
+    assert version.schedule is not None
+    return timedelta(minutes=int(version.schedule.cron[2:4]))
+
+
+def _count(at: datetime, version: Deployment) -> int:
+    """How many due times there are since START, at which all of them begin."""
+    return (at - START) // _period(version)
+
+
+def _as_due(request: RunRequest) -> Due:
+    (cause,) = request.causes
+    skipped = json.loads(cause.payload)["skipped"]
+    return (request.namespace, request.flow, request.version, cause.at, skipped)
+
+
+def _is_due(request: RunRequest) -> bool:
+    return request.causes[0].kind is Source.SCHEDULE
+
+
 def _as_run(request: RunRequest) -> Run:
     origins = tuple(cause.origin for cause in request.causes)
     return (
@@ -271,10 +334,16 @@ class Deploy:
     namespace: str
     trigger: int
     between: str | None = None
+    every: int | None = None
 
     def on(self, machines: Machines) -> None:
         between = event("a", self.between, {"x": 1}) if self.between else None
-        machines.deploy(self.flow, TRIGGERS[self.trigger], self.namespace, X, between=between)
+        schedule = Timetable(f"*/{self.every} * * * *", "UTC") if self.every else None
+        machines.deploy(
+            *(self.flow, TRIGGERS[self.trigger], self.namespace, X),
+            schedule=schedule,
+            between=between,
+        )
 
 
 @dataclass(frozen=True)
@@ -299,7 +368,33 @@ class Decide:
         assert_restorable(machines, part)
 
 
-Action = Publish | Complete | Deploy | Delete | Decide
+@dataclass(frozen=True)
+class Wait:
+    """The next record is appended later."""
+
+    minutes: int
+
+    def on(self, machines: Machines) -> None:
+        machines.now += timedelta(minutes=self.minutes)
+
+
+@dataclass(frozen=True)
+class Tick:
+    """All of a partition is decided, and then time passes; by a clock that is a little ahead."""
+
+    partition: int
+    ahead: int
+    is_lost: bool
+
+    def on(self, machines: Machines) -> None:
+        part = machines.parts[self.partition % machines.partitions]
+        machines.step(part, len(part.entries))
+        now = machines.now + timedelta(minutes=self.ahead)
+        machines.pass_time(part, now, is_lost=self.is_lost)
+        assert_restorable(machines, part)
+
+
+Action = Publish | Complete | Deploy | Delete | Decide | Wait | Tick
 
 _publish = st.builds(
     Publish,
@@ -323,18 +418,28 @@ _redeploy = st.builds(
     st.sampled_from(NAMESPACES),
     _joins | _joins | _triggers,
     st.sampled_from((None, *SOURCES)),
+    st.sampled_from(EVERY),
 )
 _delete = st.builds(Delete, st.just("One"), st.sampled_from(NAMESPACES))
 _decide = st.builds(Decide, st.integers(0, 2), st.integers(1, 9), st.sampled_from((False, True)))
+_wait = st.builds(Wait, st.sampled_from((7, 15, 40, 100)))
+_tick = st.builds(
+    Tick, st.integers(0, 2), st.sampled_from((0, 0, 25)), st.sampled_from((False, False, True))
+)
 _actions = st.one_of(
-    *(_publish, _publish, _publish, _redeploy, _redeploy, _decide, _decide, _complete, _delete)
+    *(_publish, _publish, _publish, _redeploy, _redeploy, _decide, _decide, _complete, _delete),
+    *(_wait, _tick),
 )
 
 
 @st.composite
 def histories(draw: st.DrawFn) -> list[Action]:
     """Two deployments a namespace, and then what may happen to the one of them."""
-    first = [Deploy(flow, namespace, draw(_triggers)) for namespace in NAMESPACES for flow in FLOWS]
+    first = [
+        Deploy(flow, namespace, draw(_triggers), every=draw(st.sampled_from(EVERY)))
+        for namespace in NAMESPACES
+        for flow in FLOWS
+    ]
     return [*first, *draw(st.lists(_actions, min_size=15, max_size=50))]
 
 
@@ -351,6 +456,7 @@ def assert_restorable(machines: Machines, part: Partition) -> None:
     restored, live = machines.restored(part), part.state
     assert list(restored.subscriptions) == list(live.subscriptions)
     assert list(restored.ids) == list(live.ids)
+    assert set(restored.timers) == set(live.timers)
     assert {(e.namespace, e.flow) for e in restored.joins} == {
         (e.namespace, e.flow) for e in live.joins
     }
@@ -367,7 +473,9 @@ def test_each_event_starts_each_matching_deployment_exactly_once(
     machines = run(history, partitions)
 
     expected = Reference(machines).conclude()
-    assert Counter(map(_as_run, machines.requests)) == expected.runs
+    by_records = [each for each in machines.requests if not _is_due(each)]
+    assert Counter(map(_as_run, by_records)) == expected.runs
+    assert Counter(_as_due(each) for each in machines.requests if _is_due(each)) == expected.due
     run_ids = [request.run_id for request in machines.requests]
     assert len(set(run_ids)) == len(run_ids)
     forwarded = Counter(
@@ -386,7 +494,7 @@ def test_a_log_leads_to_the_same_decisions_however_often_its_machines_crashed(
 
     calm = Machines(partitions=partitions, deployments=crashed.deployments, now=crashed.now)
     for part, former in zip(calm.parts, crashed.parts, strict=True):
-        part.entries = list(former.entries)
+        part.entries, part.ticks = list(former.entries), list(former.ticks)
         calm.decide_all(part)
 
     for part in crashed.parts:
@@ -411,8 +519,11 @@ def test_the_histories_are_not_dull() -> None:
         seen.update(each.verdict.value for each in machines.decisions)
         seen["joined"] += sum(len(each.causes) > 1 for each in machines.requests)
         seen["forwarded"] += len(machines.forwards)
+        due = [_as_due(each) for each in machines.requests if _is_due(each)]
+        seen["scheduled"] += len(due)
+        seen["skipping"] += sum(skipped > 0 for *_, skipped in due)
 
     count()
 
-    for verdict in (*Verdict, "joined", "forwarded"):
+    for verdict in (*Verdict, "joined", "forwarded", "scheduled", "skipping"):
         assert seen[verdict] >= 20, f"{verdict}: {seen}"
