@@ -101,6 +101,8 @@ class _Partition:
 
     def _about_a_record(self, entry: Entry) -> Iterator[str]:
         offset = entry.value["origin"]["offset"]
+        if offset not in self.entries:
+            return
         record, clock = self.entries[offset], self.clocks[offset]
         if clock > self.clock:
             self.clock = clock

@@ -205,7 +205,7 @@ def _scored() -> Design:
 
 def _tick(by: random.Random) -> Design:
     """Starts by the clock; some versions by an event too, or by that alone."""
-    schedule = by.choice((every(9), every(9), every(11), every(25), None))
+    schedule = by.choice((every(5), every(9), every(11), every(25), None))
     landed = Trigger(Source.EVENT, (Subscription("landed"),))
     trigger = landed if schedule is None else by.choice((None, None, landed))
     return Design(_graph("Tick"), trigger, schedule=schedule)
