@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 
 from eventflow.model.conclusions import Firing, GivenUp, Reason
 from eventflow.model.decision import Verdict
-from eventflow.model.occurrence import JSON
-from eventflow.model.parameters import defaults
-from eventflow.model.run import Cause, RunRequest, run_id_of
+from eventflow.model.firing import request_of
+from eventflow.model.occurrence import JSON, Occurrence
+from eventflow.model.run import Cause
 from eventflow.model.state import Timer
 from eventflow.model.timetable import due_origin
 from eventflow.model.trigger import Source
@@ -107,18 +107,7 @@ def _start(turn: Turn, timer: Timer, firing: Firing) -> None:
     if deployment is None:
         turn.conclude(version, cause, Verdict.NOT_MATCHED, "its version cannot be read")
         return
-    request = RunRequest(
-        run_id=run_id_of(home, timer.flow, [cause.origin]),
-        namespace=home,
-        flow=timer.flow,
-        version=active.version,
-        parameters=defaults(deployment),
-        causes=(cause,),
-        causes_digest=None,
-        roots=(),
-        hops=1,
-        requested_at=turn.now,
-    )
+    request = request_of(turn, deployment, [Occurrence(cause, roots=(), hops=0)], {})
     turn.conclusions.firings.append(firing)
     turn.start(version, cause, request, _skipped_text(timer, firing))
 
