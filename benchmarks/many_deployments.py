@@ -16,6 +16,7 @@ from functools import cache
 from multiprocessing import get_context
 
 from benchmarks.figure import Figure, Goal, Measured, times_ms
+from eventflow.calendars import CronCalendar
 from eventflow.model.deployment import CodePackage, Deployment, ParameterSpec, ParameterType
 from eventflow.model.event import EventRecord
 from eventflow.model.graph import FlowGraph
@@ -64,10 +65,11 @@ def _process() -> ProcessPoolExecutor:
 def _decide(size: int, first: int) -> float:
     """Seconds of a part, in the process of that size."""
     state, known = _partition(size)
+    calendar = CronCalendar()
     entries = [_entry(number, size) for number in range(first, first + _PART)]
     at = time.perf_counter()
     for entry in entries:
-        if not handle(state, entry, _NOW, lambda *key: known.get(key)).requests:
+        if not handle(state, entry, _NOW, lambda *key: known.get(key), calendar).requests:
             raise RuntimeError(f"{entry.origin} started nothing")
     return time.perf_counter() - at
 

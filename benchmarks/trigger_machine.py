@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 
 from benchmarks.figure import Figure, Goal, rates
 from benchmarks.mix import DEPLOYMENTS, NAMESPACE, NOW, deployment, mixed, unheard
+from eventflow.calendars import CronCalendar
 from eventflow.codec.codec import Codec
 from eventflow.model.deployment import Deployment
 from eventflow.model.event import EventRecord
@@ -45,6 +46,8 @@ def _measured(
     known = {each.key: each for each in deployments}
     state = _state(deployments)
 
+    calendar = CronCalendar()
+
     def find(namespace: str, flow: str, version: int) -> Deployment | None:
         return known.get((namespace, flow, version))
 
@@ -52,7 +55,8 @@ def _measured(
         for number, value in enumerate(values, start=first):
             body = codec.decode(value)
             assert isinstance(body, EventRecord)
-            handle(state, Entry(Offset("bench.events", "T", 0, number), body, NOW), NOW, find)
+            entry = Entry(Offset("bench.events", "T", 0, number), body, NOW)
+            handle(state, entry, NOW, find, calendar)
 
     def only_decode(_: int, values: list[bytes]) -> None:
         for value in values:

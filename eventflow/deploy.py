@@ -12,14 +12,14 @@ from __future__ import annotations
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from eventflow.authoring.configs import with_configs
 from eventflow.authoring.graph import graph_of
 from eventflow.authoring.included_files import read_files, store_files
 from eventflow.authoring.own_tags import own_tags
 from eventflow.authoring.parameters import parameter_specs
-from eventflow.authoring.triggers import compile_trigger
+from eventflow.authoring.triggers import compile_schedule, compile_trigger
 from eventflow.bus.reading import read_to_end
 from eventflow.errors import Ambiguous, DeployFenced, Fenced, NotFound, UndecodableRecord
 from eventflow.execution.code import package, store_package
@@ -29,14 +29,14 @@ from eventflow.model.log import TopicPartition, partition_of
 from eventflow.model.namespace import Namespace
 from eventflow.model.offset import Offset
 from eventflow.model.run import run_id_of
-from eventflow.model.state import ActiveVersion
+from eventflow.model.state import ActiveVersion, Timer
 from eventflow.model.tags import check_tags
 from eventflow.model.task import TaskKey
 from eventflow.store.keys import check_key
 from eventflow.store.layout import RunPlace, flow_key, lineage_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from eventflow.model.deployment import CodePackage, ParameterSpec
     from eventflow.model.graph import FlowGraph
     from eventflow.model.log import Record
+    from eventflow.model.timetable import Timetable
     from eventflow.model.trigger import Trigger
 
 __all__ = [
@@ -56,6 +57,7 @@ __all__ = [
     "deploy",
     "evaluate",
     "find_version",
+    "next_due_times",
     "sources",
     "versions",
     "versions_in_force",
@@ -74,6 +76,8 @@ _MANY = 9999
 _POLL = timedelta(milliseconds=200)
 _ECHOES = (Verdict.ACTIVATED, Verdict.DELETED)
 
+State = TypeVar("State", ActiveVersion, Timer)
+
 
 @dataclass(frozen=True, slots=True)
 class NewVersion:
@@ -88,6 +92,7 @@ class NewVersion:
     deployed_by: str
     files: Mapping[str, str | bytes] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
+    schedule: Timetable | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +134,7 @@ def evaluate(
         deployed_by=context.user_name,
         files=read_files(flow_class, with_configs(flow_class, context), {}),
         tags=check_tags(tags),
+        schedule=compile_schedule(flow_class),
     )
     return new, archive
 
@@ -164,6 +170,7 @@ def deploy(world: World, new: NewVersion, archive: bytes, *, echo: timedelta = _
             deployed_by=new.deployed_by,
             tags=new.tags,
             system_tags=own_tags(new.deployed_by),
+            schedule=new.schedule,
         )
         return [version, *_marks(new.namespace, version.flow, version.version, at=now)]
 
@@ -333,12 +340,16 @@ class _Watch:
 
 def versions_in_force(world: World) -> dict[tuple[str, str], int]:
     """(namespace, flow) → the version in force for the events of its own namespace."""
-    in_force: dict[tuple[str, str], int] = {}
-    for partition in range(world.topics.event_partitions):
-        for active in _active(world, TopicPartition(world.topics.trigger_state, partition)):
-            if active.source == active.namespace:
-                in_force[active.namespace, active.flow] = active.version
-    return in_force
+    return {
+        (active.namespace, active.flow): active.version
+        for active in _standing(world, ActiveVersion)
+        if active.source == active.namespace
+    }
+
+
+def next_due_times(world: World) -> dict[tuple[str, str], datetime]:
+    """(namespace, flow) → when its schedule is due next; for those that have one in force."""
+    return {(timer.namespace, timer.flow): timer.due_at for timer in _standing(world, Timer)}
 
 
 def find_version(world: World, name: str, version: int | None) -> Deployment:
@@ -365,11 +376,13 @@ def find_version(world: World, name: str, version: int | None) -> Deployment:
     return found[-1]
 
 
-def _active(world: World, partition: TopicPartition) -> Iterable[ActiveVersion]:
-    active: dict[bytes | None, ActiveVersion] = {}
-    for record in read_to_end(world.bus, partition):
-        active.pop(record.key, None)
-        value = _decoded(world, record)
-        if isinstance(value, ActiveVersion):
-            active[record.key] = value
-    return active.values()
+def _standing(world: World, kind: type[State]) -> Iterator[State]:
+    """The records of that kind that stand in `trigger-state`."""
+    for partition in range(world.topics.event_partitions):
+        standing: dict[bytes | None, State] = {}
+        for record in read_to_end(world.bus, TopicPartition(world.topics.trigger_state, partition)):
+            standing.pop(record.key, None)
+            value = _decoded(world, record)
+            if isinstance(value, kind):
+                standing[record.key] = value
+        yield from standing.values()

@@ -57,6 +57,13 @@ class TriggerMetrics:
             buckets=_LATENCY,
             registry=registry,
         )
+        self.lateness = Histogram(
+            "eventflow_due_to_request_seconds",
+            "From a due time of a schedule to the request of its run.",
+            buckets=_DURATION,
+            registry=registry,
+        )
+        self.skipped = counter("due_times_skipped", "Due times skipped for a later one.")
 
 
 class RunnerMetrics:

@@ -84,8 +84,13 @@ def schedule(
     hourly: bool = False,
     timezone: str | None = None,
 ) -> Callable[[Flow], Flow]:
-    """Start the flow by the clock. Deploying such a flow is refused in this version; running it
-    by hand is not."""
+    """Start the flow by the clock, besides what else starts it: at the times of a cron expression
+    of five fields (minute, hour, day of the month, month, day of the week), or every week (Sunday
+    at 0:00), hour or day (at 0:00). The first said of `cron`, `weekly`, `hourly`, `daily` counts.
+
+    `timezone` is an IANA name such as `Europe/Berlin`, UTC without one. AWS's six fields are taken
+    too, when the year is `*`. Each due time starts one run, whose parameters have their defaults.
+    """
     said = {"weekly": weekly, "daily": daily, "hourly": hourly, "timezone": timezone}
     return _declare(Declaration("schedule", cron, options=said))
 

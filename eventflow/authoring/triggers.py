@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from eventflow.authoring.configs import resolved_parameters, with_configs
+from eventflow.authoring.schedules import read_schedule
 from eventflow.authoring.source import place_of_class
 from eventflow.authoring.trigger_declarations import declarations_of
 from eventflow.authoring.trigger_shapes import LATER, Shapes, Wanted
@@ -20,8 +21,9 @@ if TYPE_CHECKING:
     from eventflow.authoring.parameter import Parameter
     from eventflow.authoring.trigger_declarations import Declaration
     from eventflow.model.deployment import ParameterSpec
+    from eventflow.model.timetable import Timetable
 
-__all__ = ["compile_trigger", "trigger_problems"]
+__all__ = ["compile_schedule", "compile_trigger", "trigger_problems"]
 
 _EVENT, _FLOW, _SCHEDULE = "trigger", "trigger_on_finish", "schedule"
 
@@ -29,12 +31,12 @@ _EVENT, _FLOW, _SCHEDULE = "trigger", "trigger_on_finish", "schedule"
 def compile_trigger(
     flow_class: type, parameters: Sequence[ParameterSpec], context: DeployContext | None = None
 ) -> Trigger | None:
-    """The trigger of a flow; None when nothing starts it. Functions in it are asked, with
-    `context`. Subscriptions and mappings come sorted, so that their order makes no difference.
+    """The trigger of a flow; None when no event and no flow starts it. Functions in it are asked,
+    with `context`. Subscriptions and mappings come sorted, so that their order makes no difference.
 
     Raises:
-        InvalidTrigger: it cannot be deployed; the message has every mistake, with the place of
-            the class.
+        InvalidTrigger: it cannot be deployed; the message has every mistake, of the schedule
+            too, with the place of the class.
     """
     context = with_configs(flow_class, context)
     mistakes, trigger = _compile(flow_class, parameters, context)
@@ -42,6 +44,12 @@ def compile_trigger(
         file, line = place_of_class(flow_class)
         raise InvalidTrigger("\n".join(f"{file}:{line}: {each}" for each in mistakes))
     return trigger
+
+
+def compile_schedule(flow_class: type) -> Timetable | None:
+    """The schedule of a flow whose trigger compiles; None when the clock does not start it."""
+    said = [each for each in declarations_of(flow_class) if each.decorator == _SCHEDULE]
+    return read_schedule(said[0], {})[1] if said else None
 
 
 def trigger_problems(flow_class: type) -> list[FlowProblem]:
@@ -63,6 +71,9 @@ def _compile(
         for each in parameters
         if each.type is None or each.type.is_mapped
     }
+    for declaration in declarations:
+        if declaration.decorator == _SCHEDULE:
+            mistakes += read_schedule(declaration, required)[0]
     triggers = [each for each in declarations if each.decorator != _SCHEDULE]
     compiled = []
     for declaration in triggers:
@@ -80,8 +91,8 @@ def _compile(
 def _together(declarations: Sequence[Declaration]) -> Iterator[str]:
     """What is wrong with decorators that stand on one flow."""
     said = [each.decorator for each in declarations]
-    if _SCHEDULE in said:
-        yield f"@schedule {LATER}: remove it to deploy the flow; it can be run by hand as it is."
+    if said.count(_SCHEDULE) > 1:
+        yield f"@schedule stands {said.count(_SCHEDULE)} times: write one, with a cron= for all."
     if _EVENT in said and _FLOW in said:
         yield f"@trigger and @trigger_on_finish on one flow {LATER}: keep one of them."
     for decorator, plural in ((_EVENT, "events"), (_FLOW, "flows")):

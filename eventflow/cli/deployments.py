@@ -10,7 +10,11 @@ from eventflow.cli.existing import existing_world
 from eventflow.cli.output import as_json_option, print_rows, print_values, time_text
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
     from eventflow.model.deployment import Deployment
+    from eventflow.model.timetable import Timetable
     from eventflow.model.trigger import Trigger
 
 __all__ = ["command"]
@@ -29,13 +33,16 @@ def list_deployments(show_all: bool, as_json: bool) -> None:
     from eventflow import deploy
 
     world = existing_world()
-    in_force = deploy.versions_in_force(world)
-    rows = [
-        {**_row(each), "in_force": in_force.get((each.namespace, each.flow)) == each.version}
-        for each in deploy.versions(world)
-    ]
+    in_force, due = deploy.versions_in_force(world), deploy.next_due_times(world)
+    rows = []
+    for each in deploy.versions(world):
+        is_in_force = in_force.get((each.namespace, each.flow)) == each.version
+        rows.append({**_row(each, due if is_in_force else {}), "in_force": is_in_force})
     shown = [row for row in rows if show_all or row["in_force"]]
-    columns = ("flow", "namespace", "version", "in_force", "trigger", "deployed_at", "deployed_by")
+    columns = (
+        *("flow", "namespace", "version", "in_force", "trigger", "next_due"),
+        *("deployed_at", "deployed_by"),
+    )
     print_rows(columns, shown, as_json=as_json)
     world.close()
 
@@ -50,7 +57,9 @@ def show(flow: str, version: int | None, as_json: bool) -> None:
 
     world = existing_world()
     found = deploy.find_version(world, flow, version)
-    row = _row(found)
+    key = (found.namespace, found.flow)
+    is_in_force = deploy.versions_in_force(world).get(key) == found.version
+    row = _row(found, deploy.next_due_times(world) if is_in_force else {})
     row["code"] = found.code.digest
     row["steps"] = [node.name for node in found.graph.steps]
     row["parameters"] = {each.name: each.type.value for each in found.parameters}
@@ -89,20 +98,25 @@ def delete(flow: str, dry_run: bool, as_json: bool) -> None:
     world.close()
 
 
-def _row(version: Deployment) -> dict[str, object]:
+def _row(version: Deployment, due: Mapping[tuple[str, str], datetime]) -> dict[str, object]:
+    due_at = due.get((version.namespace, version.flow))
     return {
         "flow": version.flow,
         "namespace": version.namespace,
         "version": version.version,
-        "trigger": trigger_text(version.trigger),
+        "trigger": trigger_text(version.trigger, version.schedule),
+        "next_due": time_text(due_at) if due_at else "",
         "deployed_at": time_text(version.deployed_at),
         "deployed_by": version.deployed_by,
     }
 
 
-def trigger_text(trigger: Trigger | None) -> str:
-    """A trigger in a few words."""
-    if trigger is None:
-        return ""
-    names = " and ".join(each.name for each in trigger.subscriptions)
-    return f"{trigger.source.value} {names}"
+def trigger_text(trigger: Trigger | None, schedule: Timetable | None) -> str:
+    """What starts a flow, in a few words."""
+    said = []
+    if trigger is not None:
+        names = " and ".join(each.name for each in trigger.subscriptions)
+        said.append(f"{trigger.source.value} {names}")
+    if schedule is not None:
+        said.append(f"schedule {schedule}")
+    return ", ".join(said)

@@ -105,7 +105,7 @@ def deploy(
         suffixes,
         tags,
     )
-    trigger = trigger_text(new.trigger) or "none: it is started by hand"
+    trigger = trigger_text(new.trigger, new.schedule) or "none: it is started by hand"
     if dry_run:
         said = {"flow": new.graph.flow, "namespace": str(new.namespace), "code": new.code.digest}
         print_values({**said, "trigger": trigger}, as_json=as_json)

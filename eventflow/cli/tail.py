@@ -13,6 +13,7 @@ from eventflow.model.completion import Completion
 from eventflow.model.decision import Decision
 from eventflow.model.deployment import Activation
 from eventflow.model.event import EventRecord
+from eventflow.model.timetable import DUE_TOPIC
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -105,7 +106,10 @@ def _say(world: World, record: Record) -> dict[str, Any] | None:
 def _decision(decision: Decision) -> str:
     run = f" {decision.run_id[:8]}" if decision.run_id else ""
     reason = f" ({decision.reason})" if decision.reason else ""
-    return f"{decision.origin} → {decision.flow}: {decision.verdict.value}{run}{reason}"
+    said = str(decision.origin)
+    if decision.origin.topic == DUE_TOPIC:
+        said = f"{decision.event_name} due {decision.event_id}"
+    return f"{said} → {decision.flow}: {decision.verdict.value}{run}{reason}"
 
 
 def _line(said: dict[str, Any]) -> str:

@@ -22,10 +22,11 @@ __all__ = ["Triggered", "TriggeringEvent"]
 
 @dataclass(frozen=True, slots=True)
 class TriggeringEvent:
-    """An event, or the completion of a run, that started a run.
+    """An event, the completion of a run, or a due time of `@schedule`, that started a run.
 
-    `type` is `event` or `run`; of a run, `name` is its flow and `id` the run's. `offset` is
-    where it stands in the log: `topic/partition/offset`. `timestamp` is aware UTC.
+    `type` is `event`, `run` or `schedule`; of a run, `name` is its flow and `id` the run's; of a
+    schedule, `name` is its cron expression and time zone, `timestamp` and `id` are the due time.
+    `offset` is where it stands in the log: `topic/partition/offset`. `timestamp` is aware UTC.
     """
 
     name: str
@@ -38,7 +39,8 @@ class TriggeringEvent:
 
     @property
     def payload(self) -> Payload:
-        """The payload, types kept. Of a run: `flow`, `run_id`, `outcome`.
+        """The payload, types kept. Of a run: `flow`, `run_id`, `outcome`. Of a schedule: `cron`,
+        `timezone`, `due_at`, and `skipped`, the number of due times that this run stands for too.
 
         Raises:
             InvalidPayload: it is none that could be read.
@@ -103,7 +105,7 @@ def _event(cause: Cause) -> TriggeringEvent:
     return TriggeringEvent(
         name=cause.name,
         id=cause.event_id,
-        type="run" if cause.kind is Source.COMPLETION else "event",
+        type="run" if cause.kind is Source.COMPLETION else cause.kind.value,
         namespace=cause.namespace,
         timestamp=cause.at,
         offset=str(cause.origin),

@@ -6,6 +6,7 @@ trigger-state   position
                 active/<source>/<namespace>/<flow>
                 held/<namespace>/<flow>/<event name>/<topic id>/<partition>/<offset, 20 digits>
                 seen/<digest in hexadecimal>
+                timer/<namespace>/<flow>
 decisions       the namespace of the deployment
 runs            the run id, or position
 run-requests, run-reports, run-log      the run id
@@ -18,9 +19,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from eventflow.model.deployment import Deployment
-    from eventflow.model.state import ActiveVersion, HeldEvent, SeenId
+    from eventflow.model.state import ActiveVersion, HeldEvent, SeenId, Timer
 
-__all__ = ["POSITION", "active_key", "deployment_key", "held_key", "seen_key"]
+__all__ = ["POSITION", "active_key", "deployment_key", "held_key", "seen_key", "timer_key"]
 
 POSITION = b"position"
 
@@ -45,3 +46,8 @@ def held_key(record: HeldEvent) -> bytes:
 def seen_key(record: SeenId) -> bytes:
     """One key an id."""
     return f"seen/{record.digest.hex()}".encode()
+
+
+def timer_key(record: Timer) -> bytes:
+    """One key a deployment: it has one timer at most."""
+    return f"timer/{record.namespace}/{record.flow}".encode()

@@ -17,7 +17,7 @@ from eventflow.model.run import (
     RunRequest,
     TaskState,
 )
-from eventflow.model.state import ActiveVersion, HeldEvent, SeenId, TriggerPosition
+from eventflow.model.state import ActiveVersion, HeldEvent, SeenId, Timer, TriggerPosition
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,6 +34,7 @@ AnyRecord: TypeAlias = (
     | ActiveVersion
     | HeldEvent
     | SeenId
+    | Timer
     | Decision
     | RunRequest
     | RunRecord
@@ -53,6 +54,7 @@ RECORDS: Mapping[str, type[AnyRecord]] = {
     "ActiveVersion": ActiveVersion,
     "HeldEvent": HeldEvent,
     "SeenId": SeenId,
+    "Timer": Timer,
     "Decision": Decision,
     "RunRequest": RunRequest,
     "RunRecord": RunRecord,

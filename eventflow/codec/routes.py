@@ -13,7 +13,14 @@ from eventflow.codec.headers import (
     forward_headers,
     type_header,
 )
-from eventflow.codec.keys import POSITION, active_key, deployment_key, held_key, seen_key
+from eventflow.codec.keys import (
+    POSITION,
+    active_key,
+    deployment_key,
+    held_key,
+    seen_key,
+    timer_key,
+)
 from eventflow.model.completion import Completion
 from eventflow.model.decision import Decision
 from eventflow.model.deployment import Activation, Deployment
@@ -27,7 +34,7 @@ from eventflow.model.run import (
     RunRequest,
     TaskState,
 )
-from eventflow.model.state import ActiveVersion, HeldEvent, SeenId, TriggerPosition
+from eventflow.model.state import ActiveVersion, HeldEvent, SeenId, Timer, TriggerPosition
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -63,6 +70,7 @@ def routes(topics: Topics) -> Mapping[type[AnyRecord], Route]:
         ActiveVersion: _state(topics.trigger_state, active_key, "active-version"),
         HeldEvent: _state(topics.trigger_state, held_key, "held-event"),
         SeenId: _state(topics.trigger_state, seen_key, "seen-id"),
+        Timer: _state(topics.trigger_state, timer_key, "timer"),
         Decision: Route(topics.decisions, _text("namespace"), _only("decision"), is_pinned=True),
         RunRequest: Route(topics.run_requests, _text("run_id"), _only("run-request")),
         RunRecord: _kept(topics.runs, _text("run_id"), "run-record"),

@@ -20,6 +20,7 @@ from eventflow.model.graph import FlowGraph
 from eventflow.model.offset import Offset
 from eventflow.model.policy import StepPolicy
 from eventflow.model.run import Cause, RunRequest
+from eventflow.model.timetable import Timetable
 from eventflow.model.trigger import Source, Trigger
 
 __all__ = ["Convert", "Shape", "shape_of"]
@@ -32,8 +33,7 @@ Convert: TypeAlias = Callable[[Any], Any]
 # What the annotations of the model name, but only import for type checkers.
 _HINTED = (
     *(Cause, EventRecord, FlowGraph, Offset, Outcome, Publisher, RunRequest, Source, StepPolicy),
-    Trigger,
-    datetime,
+    *(Timetable, Trigger, datetime),
 )
 _NAMES: dict[str, Any] = {each.__name__: each for each in _HINTED}
 

@@ -18,6 +18,7 @@ class NodeKind(StrEnum):
 
     EVENT = "event"
     COMPLETION = "completion"
+    SCHEDULE = "schedule"
     RUN = "run"
     ARTIFACT = "artifact"
 
@@ -25,11 +26,13 @@ class NodeKind(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Node:
     """One thing. `name` is what names it everywhere: `topic/partition/offset` of an event or a
-    completion, `project/branch/Flow/run[/step/task/artifact]` of the others.
+    completion, `schedule/0/Unix seconds` of the due time of a schedule,
+    `project/branch/Flow/run[/step/task/artifact]` of the others.
 
-    `label` says more to people: the name of an event, the flow of a completion, how a run ended
-    (empty while it has not), the type of an artifact; empty when the store does not know. `at`
-    is when the event was published, the run requested, the task of the artifact ended.
+    `label` says more to people: the name of an event, the flow of a completion, the timetable of
+    a schedule, how a run ended (empty while it has not), the type of an artifact; empty when the
+    store does not know. `at` is when the event was published, the schedule due, the run
+    requested, the task of the artifact ended.
     `has_more`: what lies beyond is not shown here, since it is too far, or shown elsewhere in
     the tree.
     """

@@ -27,6 +27,11 @@ if TYPE_CHECKING:
 __all__ = ["downstream", "lineage_of", "upstream"]
 
 _DEPTH = 10
+_NODE_KINDS = {
+    Source.EVENT: NodeKind.EVENT,
+    Source.COMPLETION: NodeKind.COMPLETION,
+    Source.SCHEDULE: NodeKind.SCHEDULE,
+}
 
 
 def lineage_of(
@@ -169,8 +174,7 @@ def _lone(origin: object) -> Node:
 
 
 def _cause_node(cause: Cause) -> Node:
-    kind = NodeKind.COMPLETION if cause.kind is Source.COMPLETION else NodeKind.EVENT
-    return Node(kind, str(cause.origin), cause.name, cause.at)
+    return Node(_NODE_KINDS[cause.kind], str(cause.origin), cause.name, cause.at)
 
 
 def _run_node(run: RunTrace) -> Node:

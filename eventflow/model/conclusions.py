@@ -10,16 +10,18 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeAlias
 
-from eventflow.model.state import ActiveVersion, HeldEvent, SeenId
+from eventflow.model.state import ActiveVersion, HeldEvent, SeenId, Timer
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from eventflow.model.decision import Decision
     from eventflow.model.forward import Forward
     from eventflow.model.run import RunRequest
 
-__all__ = ["Change", "Conclusions", "GivenUp", "Reason", "StateRecord", "Version"]
+__all__ = ["Change", "Conclusions", "Firing", "GivenUp", "Reason", "StateRecord", "Version"]
 
-StateRecord: TypeAlias = ActiveVersion | HeldEvent | SeenId
+StateRecord: TypeAlias = ActiveVersion | HeldEvent | SeenId | Timer
 
 
 class Reason(StrEnum):
@@ -34,6 +36,7 @@ class Reason(StrEnum):
     KEY_CONTRADICTS_BODY = "key-contradicts-body"
     TOO_LARGE = "too-large"
     GAP = "gap"
+    SCHEDULE = "schedule"
 
 
 Version: TypeAlias = tuple[str, str, int]
@@ -61,13 +64,23 @@ class Change:
     is_forgotten: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Firing:
+    """A due time whose run is requested, and how many before it were skipped for it."""
+
+    due_at: datetime
+    skipped: int
+
+
 @dataclass(slots=True)
 class Conclusions:
-    """Everything that follows from one record. `changes` are in order: a later one of the same
-    key wins. `id_conflicts` counts known ids that came with another payload from a task."""
+    """Everything that follows from one record, or from the time alone. `changes` are in order: a
+    later one of the same key wins. `firings` are the due times among what started the requests.
+    `id_conflicts` counts known ids that came with another payload from a task."""
 
     decisions: list[Decision] = field(default_factory=list)
     requests: list[RunRequest] = field(default_factory=list)
+    firings: list[Firing] = field(default_factory=list)
     forwards: list[Forward] = field(default_factory=list)
     dead_letters: list[GivenUp] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from eventflow.model.graph import FlowGraph
+    from eventflow.model.timetable import Timetable
     from eventflow.model.trigger import Trigger
 
 __all__ = ["Activation", "CodePackage", "Deployment", "ParameterSpec", "ParameterType"]
@@ -77,6 +78,7 @@ class Deployment:
     deployed_by: str
     tags: tuple[str, ...] = ()
     system_tags: tuple[str, ...] = ()
+    schedule: Timetable | None = None
 
     @property
     def key(self) -> tuple[str, str, int]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from eventflow.model.occurrence import Occurrence
     from eventflow.model.state import HeldEvent
 
-__all__ = ["decide"]
+__all__ = ["decide", "request_of"]
 
 
 def decide(turn: Turn, occurrence: Occurrence, deployment: Deployment) -> None:
@@ -41,7 +41,7 @@ def decide(turn: Turn, occurrence: Occurrence, deployment: Deployment) -> None:
     elif trigger.is_join:
         _join(turn, occurrence, deployment)
     else:
-        request = _request(turn, deployment, (occurrence,), mapped)
+        request = request_of(turn, deployment, (occurrence,), mapped)
         turn.start(deployment.key, occurrence.cause, request)
 
 
@@ -76,7 +76,7 @@ def _join(turn: Turn, occurrence: Occurrence, deployment: Deployment) -> None:
         gone = {event.cause.origin for event, _ in misfits}
         parts = [held_again(each) for each in together if each.cause.origin not in gone]
         parameters = {name: text for each in mapped.values() for name, text in each.items()}
-        request = _request(turn, deployment, parts, parameters)
+        request = request_of(turn, deployment, parts, parameters)
         _drop(turn, deployment, misfits)
         for event in joins.take(*key):
             turn.conclusions.forget(event)
@@ -123,9 +123,10 @@ def _hold(turn: Turn, deployment: Deployment, new: HeldEvent) -> None:
         )
 
 
-def _request(
+def request_of(
     turn: Turn, deployment: Deployment, parts: Sequence[Occurrence], parameters: dict[str, str]
 ) -> RunRequest:
+    """The request of the run that `parts` start together; other parameters have their defaults."""
     causes = tuple(part.cause for part in parts)
     origins = [cause.origin for cause in causes]
     return RunRequest(

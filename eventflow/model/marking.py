@@ -1,4 +1,5 @@
-"""Activations: the marks from which a version is in force, and the joins that they close."""
+"""Activations: the marks from which a version is in force, the joins that they close, and the
+timers that they arm."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING
 from eventflow.model.conclusions import Reason
 from eventflow.model.decision import Decision, Verdict
 from eventflow.model.state import ActiveVersion
+from eventflow.model.timing import arm, disarm
 from eventflow.model.turn import Turn
 
 if TYPE_CHECKING:
@@ -38,6 +40,8 @@ def _delete(turn: Turn, mark: Activation, former: ActiveVersion | None) -> None:
         turn.state.subscriptions.remove(mark.source, mark.namespace, mark.flow)
         turn.conclusions.forget(former)
         _close_join(turn, mark, former)
+    if _is_at_home(mark):
+        disarm(turn, mark)
     _echo(turn, mark, Verdict.DELETED)
 
 
@@ -55,6 +59,8 @@ def _activate(turn: Turn, mark: Activation, former: ActiveVersion | None) -> Non
     turn.conclusions.keep(active)
     if former is not None and not goes_on:
         _close_join(turn, mark, former)
+    if _is_at_home(mark):
+        arm(turn, mark, deployment)
     _echo(turn, mark, Verdict.ACTIVATED)
 
 
@@ -64,11 +70,15 @@ def _has_equal_trigger(turn: Turn, mark: Activation, deployment: Deployment) -> 
 
 
 def _close_join(turn: Turn, mark: Activation, former: ActiveVersion) -> None:
-    """Joins follow the mark in the home namespace, not the one in `project/*`."""
-    if mark.source != mark.namespace:
+    if not _is_at_home(mark):
         return
     for event in turn.state.joins.take(mark.namespace, mark.flow):
         turn.close((mark.namespace, mark.flow, former.version), event)
+
+
+def _is_at_home(mark: Activation) -> bool:
+    """Joins and timers follow the mark in the home namespace, not the one in `project/*`."""
+    return mark.source == mark.namespace
 
 
 def _echo(turn: Turn, mark: Activation, verdict: Verdict, reason: str = "") -> None:

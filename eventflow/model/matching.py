@@ -1,6 +1,7 @@
 """The trigger machine: what follows from one record of the event log (docs/protocols.md §5).
 
-    handle(state, entry, now, deployments) -> Conclusions
+    handle(state, entry, now, deployments, calendar) -> Conclusions
+    pass_time(state, now, deployments, calendar) -> Conclusions
 
 Pure: no I/O, no clock, no chance. Given the same state, records and times it concludes the same,
 so that a record that is read again after a crash leads to the same runs under the same ids.
@@ -10,6 +11,10 @@ so that a record that is read again after a crash leads to the same runs under t
                         forwarded once to each other home. De-duplicated here only.
     Forward             in the partition of the home it names: decided by the versions it names.
     Activation          brings a version into force, or puts it out of force, from here on.
+
+Time passes with the records, by their append times: a timer that is due at T fires before what
+follows from the first record appended at T or later. Where all records are decided, the caller
+lets it pass by the wall clock. So a backlog is decided as it would have been in its time.
 """
 
 from __future__ import annotations
@@ -27,6 +32,8 @@ from eventflow.model.forward import Forward
 from eventflow.model.id_window import seen_id_of
 from eventflow.model.marking import mark
 from eventflow.model.occurrence import completed, happened
+from eventflow.model.timetable import due_origin
+from eventflow.model.timing import fire
 from eventflow.model.trigger import Source
 from eventflow.model.turn import Turn
 
@@ -39,8 +46,9 @@ if TYPE_CHECKING:
     from eventflow.model.offset import Offset
     from eventflow.model.partition_state import Deployments, PartitionState
     from eventflow.model.subscriptions import Audience
+    from eventflow.model.timetable import Calendar
 
-__all__ = ["Body", "Entry", "handle"]
+__all__ = ["Body", "Entry", "handle", "pass_time"]
 
 Body: TypeAlias = EventRecord | Completion | Activation | Forward
 
@@ -57,16 +65,22 @@ class Entry:
 
 
 def handle(
-    state: PartitionState, entry: Entry, now: datetime, deployments: Deployments
+    state: PartitionState,
+    entry: Entry,
+    now: datetime,
+    deployments: Deployments,
+    calendar: Calendar,
 ) -> Conclusions:
-    """What follows from `entry`, the next record of the partition; `state` moves on.
+    """What follows from `entry`, the next record of the partition, and, first, from the timers
+    that are due when it was appended; `state` moves on.
 
     `now` stands in the decisions and requests. `deployments` has to know every version whose
-    mark is readable; what it raises is all that `handle` raises. What goes wrong in the decision
-    for one deployment is a dead letter for that deployment.
+    mark is readable; what it and `calendar` raise is all that `handle` raises. What goes wrong
+    in the decision for one deployment is a dead letter for that deployment.
     """
     state.clock = max(state.clock, entry.appended_at)
-    turn = Turn(state, entry.origin, now, deployments)
+    turn = Turn(state, entry.origin, now, deployments, calendar)
+    fire(turn, state.clock)
     match entry.body:
         case EventRecord():
             _hear_event(turn, entry.body)
@@ -76,6 +90,19 @@ def handle(
             _hear_forward(turn, entry.body)
         case Activation():
             mark(turn, entry.body)
+    return turn.conclusions
+
+
+def pass_time(
+    state: PartitionState, now: datetime, deployments: Deployments, calendar: Calendar
+) -> Conclusions:
+    """What follows from it being `now`, when every record appended before is decided.
+
+    The clock of the partition, by which ids are forgotten, stays that of its records: the wall
+    clock of a service may jump.
+    """
+    turn = Turn(state, due_origin(now), now, deployments, calendar)
+    fire(turn, now)
     return turn.conclusions
 
 

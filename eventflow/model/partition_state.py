@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Protocol
 from eventflow.model.id_window import IdWindow
 from eventflow.model.joins import Joins
 from eventflow.model.log import partition_of
-from eventflow.model.state import ActiveVersion, HeldEvent
+from eventflow.model.state import ActiveVersion, HeldEvent, Timer
 from eventflow.model.subscriptions import Subscriptions
+from eventflow.model.timers import Timers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,7 +54,7 @@ class Place:
 
 
 class PartitionState:
-    """Versions in force, open joins, known ids, and the clock of the partition.
+    """Versions in force, timers, open joins, known ids, and the clock of the partition.
 
     It is mutable and belongs to one caller, who hands it to `matching.handle` record by record.
     It runs ahead of the log: what `handle` changed here is true only when the transaction with
@@ -67,6 +68,7 @@ class PartitionState:
         self.place = place
         self.clock = clock
         self.subscriptions = Subscriptions(place.is_home_of)
+        self.timers = Timers()
         self.joins = Joins(limits.join_events, limits.join_bytes)
         self.ids = IdWindow(limits.id_window, limits.id_window_ids)
 
@@ -80,11 +82,14 @@ class PartitionState:
             self.subscriptions.put(record, found)
         elif isinstance(record, HeldEvent):
             self.joins.hold(record)
+        elif isinstance(record, Timer):
+            self.timers.put(record)
         else:
             self.ids.add(record)
 
     def records(self) -> Iterator[StateRecord]:
         """What `trigger-state` has to hold besides the position."""
         yield from self.subscriptions
+        yield from self.timers
         yield from self.joins
         yield from self.ids

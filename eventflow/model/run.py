@@ -48,6 +48,9 @@ class Cause:
     """An original record that led to a run. `payload` is the event's; of a completion it is
     the JSON object {"flow", "run_id", "outcome"}, and `name` is the flow's name.
 
+    A due time of a schedule is a cause too: `at` is that time, `event_id` and `origin` say the
+    same, `name` is the timetable, and `payload` {"cron", "timezone", "due_at", "skipped"} as JSON.
+
     `run_namespace`, `flow` and `run_id` name the run that ended, or whose task published the
     event; `run_id` is None for an event published from outside.
     """

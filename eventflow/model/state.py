@@ -10,8 +10,9 @@ if TYPE_CHECKING:
 
     from eventflow.model.offset import Offset
     from eventflow.model.run import Cause
+    from eventflow.model.timetable import Timetable
 
-__all__ = ["ActiveVersion", "HeldEvent", "SeenId", "TriggerPosition"]
+__all__ = ["ActiveVersion", "HeldEvent", "SeenId", "Timer", "TriggerPosition"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,3 +62,15 @@ class SeenId:
     digest: bytes
     payload_digest: bytes
     seen_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Timer:
+    """The schedule of a deployment, in the partition of its namespace. `due_at` is its next due
+    time, after `passed_at`: the last one fired, or the time of the partition at its mark."""
+
+    namespace: str
+    flow: str
+    timetable: Timetable
+    due_at: datetime
+    passed_at: datetime

@@ -9,10 +9,12 @@ __all__ = ["FieldMapping", "Source", "Subscription", "Trigger"]
 
 
 class Source(StrEnum):
-    """What a trigger hears: `@trigger` events only, `@trigger_on_finish` completions only."""
+    """What starts a run. Triggers hear one of the first two: `@trigger` events only,
+    `@trigger_on_finish` completions only. The due time of a schedule is heard by nobody."""
 
     EVENT = "event"
     COMPLETION = "completion"
+    SCHEDULE = "schedule"
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from eventflow.model.partition_state import Deployments, PartitionState
     from eventflow.model.run import Cause, RunRequest
     from eventflow.model.state import HeldEvent
+    from eventflow.model.timetable import Calendar
 
 __all__ = ["Turn"]
 
@@ -24,22 +25,23 @@ _LONGEST_REASON = 500
 
 @dataclass(slots=True)
 class Turn:
-    """The record at `origin` is being decided, at `now`."""
+    """The record at `origin` is being decided, at `now`; or what is due then."""
 
     state: PartitionState
     origin: Offset
     now: datetime
     deployments: Deployments
+    calendar: Calendar
     conclusions: Conclusions = field(default_factory=Conclusions)
 
     def conclude(self, version: Version, cause: Cause, verdict: Verdict, reason: str = "") -> None:
         """Decide that of an event for a deployment."""
         self._decide(version, cause, verdict, reason, None)
 
-    def start(self, version: Version, cause: Cause, request: RunRequest) -> None:
+    def start(self, version: Version, cause: Cause, request: RunRequest, reason: str = "") -> None:
         """Request a run, and say that this event started it."""
         self.conclusions.requests.append(request)
-        self._decide(version, cause, Verdict.STARTED, "", request.run_id)
+        self._decide(version, cause, Verdict.STARTED, reason, request.run_id)
 
     def close(self, version: Version, event: HeldEvent) -> None:
         """A held event's join is over."""

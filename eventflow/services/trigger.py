@@ -223,6 +223,7 @@ class TriggerService:
         for partition in tuple(self._deciding.values()):
             with self._anew_when_failed(partition):
                 partition.decide()
+                partition.pass_time()
         self._log.effects.faults.reach("trigger.decided")
 
     def _commit(self) -> None:
@@ -281,6 +282,8 @@ class TriggerService:
                 return _NO_WAIT
             if due is not None:
                 waits.append(max(due, self._held_up.get(number, _NO_WAIT) - now))
+            if partition.timer_due_in is not None:
+                waits.append(partition.timer_due_in)
         waits.extend(each.not_before - now for each in self._taking_over.values())
         return max(_NO_WAIT, min(waits))
 
@@ -308,7 +311,10 @@ class TriggerService:
         for appended_at in tally.starts:
             metrics.event_to_start.observe(max(0.0, (now - appended_at).total_seconds()))
         metrics.gaps.inc(tally.dead_letters[Reason.GAP])
-        metrics.starts.inc(len(tally.starts))
+        for firing in tally.firings:
+            metrics.lateness.observe(max(0.0, (now - firing.due_at).total_seconds()))
+            metrics.skipped.inc(firing.skipped)
+        metrics.starts.inc(len(tally.starts) + len(tally.firings))
         metrics.forwards.inc(tally.forwards)
         metrics.id_conflicts.inc(tally.id_conflicts)
         if tally.rerouted:

@@ -3,6 +3,10 @@
     records → decide (pure, ahead of the log) → blobs → one transaction {conclusions, position,
     consumed offset} → true
 
+Timers fire as the records pass their due times. Where one is due by the wall clock, and every
+record that was in the log by then is decided, it fires without a record: a backlog is never
+overtaken by the clock.
+
 After a commit that did not succeed the object is thrown away: its state ran ahead of the log.
 The next one is made by `TakeOver` from what the log has (docs/protocols.md §3).
 """
@@ -10,13 +14,15 @@ The next one is made by `TakeOver` from what the log has (docs/protocols.md §3)
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from eventflow.calendars import CronCalendar
 from eventflow.errors import BusBusy, RecordTooLarge, UndecodableRecord
 from eventflow.model.conclusions import Reason
-from eventflow.model.matching import handle
+from eventflow.model.log import TopicPartition
+from eventflow.model.matching import handle, pass_time
 from eventflow.model.state import TriggerPosition
 from eventflow.services.trigger_intake import Intake, kind_of
 from eventflow.services.trigger_staging import Staging
@@ -25,12 +31,14 @@ from eventflow.store.blobs import put_blob
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from concurrent.futures import Future
+    from datetime import datetime
 
     from eventflow.bus.deployment_log import DeploymentLog
     from eventflow.bus.port import Assignment, Transaction
     from eventflow.metrics import TriggerMetrics
     from eventflow.model.log import NewRecord, Record
     from eventflow.model.partition_state import PartitionState
+    from eventflow.model.timetable import Calendar
     from eventflow.services.log_parts import LogParts
     from eventflow.services.trigger_staging import Tally
     from eventflow.settings import TriggerSettings
@@ -48,6 +56,15 @@ class TriggerParts:
     deployments: DeploymentLog
     settings: TriggerSettings
     metrics: TriggerMetrics
+    calendar: Calendar = field(default_factory=CronCalendar)
+
+
+@dataclass(frozen=True, slots=True)
+class _Barrier:
+    """At `at`, by the wall clock, a timer was due; what stood in the log by then ends at `end`."""
+
+    at: datetime
+    end: int
 
 
 @dataclass(slots=True)
@@ -85,6 +102,7 @@ class TriggerPartition:
         self._queue: deque[Record] = deque()
         self._staging = self._new_staging()
         self._end = 0
+        self._barrier: _Barrier | None = None
         self._is_paused = True
         self._uncommitted = 0
         self._committed_at = self._clock.elapsed()
@@ -109,6 +127,15 @@ class TriggerPartition:
             return None
         silent = self._clock.elapsed() - self._committed_at
         return max(timedelta(), self._settings.idle_commit - silent)
+
+    @property
+    def timer_due_in(self) -> timedelta | None:
+        """After how long a timer has to be looked at; None while there is none, or while records
+        are waited for that were there first."""
+        due_at = self._decided.state.timers.next_due_at
+        if due_at is None or self._barrier is not None:
+            return None
+        return max(timedelta(), due_at - self._clock.now())
 
     def read_on(self, *, is_welcome: bool) -> None:
         """Have more records delivered, or none.
@@ -151,6 +178,25 @@ class TriggerPartition:
         if not self._queue:
             self._decided.next_offset = max(self._decided.next_offset, self._end)
 
+    def pass_time(self) -> None:
+        """Fire the timers that are due by the wall clock, once all records are decided that stood
+        in the log at that time.
+
+        Raises:
+            BusUnreachable: nothing has changed.
+        """
+        if self._barrier is None and self.timer_due_in == timedelta():
+            where = TopicPartition(self._log.topics.events, self.partition)
+            now = self._clock.now()
+            self._barrier = _Barrier(now, self._log.bus.high_watermark(where))
+        if self._barrier is None or self._decided.next_offset < self._barrier.end:
+            return
+        if self._staging.is_full:
+            return
+        now, self._barrier = self._barrier.at, None
+        find, calendar = self._parts.deployments.find, self._parts.calendar
+        self._staging.conclude_timers(pass_time(self._decided.state, now, find, calendar))
+
     def commit(self) -> Future[None]:
         """Begin to commit all that was decided.
 
@@ -191,8 +237,9 @@ class TriggerPartition:
             self._staging.reroute(record, self._decided.topic_id, namespace)
             return
         state = self._decided.state
-        now = max(state.clock, self._clock.now())
-        self._staging.conclude(record, handle(state, entry, now, self._parts.deployments.find))
+        now = max(state.clock, entry.appended_at, self._clock.now())
+        find, calendar = self._parts.deployments.find, self._parts.calendar
+        self._staging.conclude(record, handle(state, entry, now, find, calendar))
 
     def _put_blobs(self) -> None:
         for place, data in tuple(self._staging.blobs.items()):

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from eventflow.codec.codec import Codec
-    from eventflow.model.conclusions import Conclusions, GivenUp
+    from eventflow.model.conclusions import Conclusions, Firing, GivenUp
     from eventflow.model.log import NewRecord
     from eventflow.model.run import RunRequest
     from eventflow.model.state import HeldEvent
@@ -29,16 +29,19 @@ _CAUSES_INLINE_BYTES = 256 * 1024
 _CAUSE_BYTES = 1024  # more than a cause has besides its payload, in general
 _MOST_RECORDS = 10_000
 _MOST_BYTES = 16 * 2**20
+_NO_RECORD = -1
 
 
 @dataclass(slots=True)
 class Tally:
-    """What the records of one transaction come to, for the metrics."""
+    """What the records of one transaction come to, for the metrics. `starts` are the times of the
+    records that started runs, `firings` the due times that did."""
 
     kinds: Counter[str] = field(default_factory=Counter)
     verdicts: Counter[str] = field(default_factory=Counter)
     dead_letters: Counter[str] = field(default_factory=Counter)
     starts: list[datetime] = field(default_factory=list)
+    firings: list[Firing] = field(default_factory=list)
     forwards: int = 0
     rerouted: int = 0
     id_conflicts: int = 0
@@ -48,7 +51,8 @@ class Tally:
 class Staging:
     """Collects the records of one transaction of a partition, and the blobs that they refer to.
 
-    `records` has with each the offset of the input record that it follows from. `blobs` are
+    `records` has with each the offset of the input record that it follows from; none has that of
+    what a timer alone led to. `blobs` are
     bytes by (project, digest), to be durable before the transaction begins.
     """
 
@@ -71,16 +75,26 @@ class Staging:
             return
         for given_up in conclusions.dead_letters:
             self._give_up_part(record, given_up)
+        by_record = len(conclusions.requests) - len(conclusions.firings)
+        self.tally.starts.extend([record.appended_at] * by_record)
+        self._conclude(record.offset, conclusions)
+
+    def conclude_timers(self, conclusions: Conclusions) -> None:
+        """What follows from timers that fired without a record: requests, decisions, state."""
+        self._conclude(_NO_RECORD, conclusions)
+
+    def _conclude(self, offset: int, conclusions: Conclusions) -> None:
         for request in conclusions.requests:
-            self._request(record, request)
+            self._add(offset, self.codec.new_record(self._off_loaded(request)))
         for forward in conclusions.forwards:
-            self._add(record, self.codec.new_record(forward))
+            self._add(offset, self.codec.new_record(forward))
         for decision in conclusions.decisions:
             self.tally.verdicts[decision.verdict.value] += 1
-            self._add(record, self.codec.new_record(decision, partition=self.partition))
+            self._add(offset, self.codec.new_record(decision, partition=self.partition))
         for change in conclusions.changes:
             write = self.codec.tombstone if change.is_forgotten else self.codec.new_record
-            self._add(record, write(change.record, partition=self.partition))
+            self._add(offset, write(change.record, partition=self.partition))
+        self.tally.firings += conclusions.firings
         self.tally.forwards += len(conclusions.forwards)
         self.tally.id_conflicts += conclusions.id_conflicts
 
@@ -92,13 +106,13 @@ class Staging:
         letter = dead_letter(
             self.topics, record, reason=reason, message=message, namespace=namespace
         )
-        self._add(record, letter)
+        self._add(record.offset, letter)
 
     def reroute(self, record: Record, topic_id: str, namespace: str) -> None:
         """The record goes to the partition of its namespace."""
         self.tally.rerouted += 1
         again = rerouted(self.topics, record, topic_id=topic_id, namespace=namespace)
-        self._add(record, again)
+        self._add(record.offset, again)
 
     def record_gap(self, start: int, first: int, topic_id: str, now: datetime) -> None:
         """Retention deleted [start, first) unread: a dead letter without key or value."""
@@ -126,7 +140,7 @@ class Staging:
             namespace=given_up.deployment[0] if given_up.deployment else None,
             deployment=given_up.deployment,
         )
-        self._add(record, letter)
+        self._add(record.offset, letter)
 
     def _as_record(self, held: HeldEvent) -> Record:
         """All that a join knows of an event, as a record at the place of the original one."""
@@ -142,10 +156,6 @@ class Staging:
             appended_at=held.cause.at,
         )
 
-    def _request(self, record: Record, request: RunRequest) -> None:
-        self.tally.starts.append(record.appended_at)
-        self._add(record, self.codec.new_record(self._off_loaded(request)))
-
     def _off_loaded(self, request: RunRequest) -> RunRequest:
         """With large causes in a blob, which is content-addressed: a repeat puts the same."""
         rough = sum(len(cause.payload) + _CAUSE_BYTES for cause in request.causes)
@@ -160,6 +170,6 @@ class Staging:
             self._size_bytes += len(blob)
         return replace(request, causes=(), causes_digest=place[1])
 
-    def _add(self, cause: Record, record: NewRecord) -> None:
-        self.records.append((cause.offset, record))
+    def _add(self, offset: int, record: NewRecord) -> None:
+        self.records.append((offset, record))
         self._size_bytes += len(record.value or b"")

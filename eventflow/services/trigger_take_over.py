@@ -17,7 +17,7 @@ from eventflow.bus.reading import read_to_end
 from eventflow.codec.keys import POSITION
 from eventflow.model.log import TopicPartition
 from eventflow.model.partition_state import Limits, PartitionState, Place
-from eventflow.model.state import ActiveVersion, HeldEvent, SeenId, TriggerPosition
+from eventflow.model.state import ActiveVersion, HeldEvent, SeenId, Timer, TriggerPosition
 from eventflow.services.trigger_partition import Decided, TriggerPartition
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ class TakeOver:
 
     def _take_in(self, state: PartitionState, value: bytes) -> None:
         record = self._log.decoder.decode(value)
-        assert isinstance(record, ActiveVersion | HeldEvent | SeenId)
+        assert isinstance(record, ActiveVersion | HeldEvent | SeenId | Timer)
         state.take_in(record, self._parts.deployments.find)
         if isinstance(record, ActiveVersion):
             key = record.source, record.namespace, record.flow

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tests.simulation.checks_of_runs import CHECKS_OF_RUNS
+from tests.simulation.checks_of_schedules import CHECKS_OF_SCHEDULES
 from tests.simulation.checks_of_starts import CHECKS_OF_STARTS
 from tests.simulation.evidence import Evidence
 from tests.simulation.plain_matching import expected_of
@@ -34,6 +35,6 @@ def complaints_of(history: History) -> list[Complaint]:
     found = []
     for starts in CHECKS_OF_STARTS:
         found += [Complaint(starts.__name__, text) for text in starts(evidence, expected)]
-    for runs in CHECKS_OF_RUNS:
-        found += [Complaint(runs.__name__, text) for text in runs(evidence)]
+    for check in (*CHECKS_OF_SCHEDULES, *CHECKS_OF_RUNS):
+        found += [Complaint(check.__name__, text) for text in check(evidence)]
     return found

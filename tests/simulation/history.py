@@ -106,7 +106,8 @@ class History:
 
     `records`: by topic without its prefix, each partition in order of offset. `objects`: every
     put, in order. `is_at_rest`: all that was asked for was done in time, and nothing is left to
-    do. `oddities`: what no process should ever do, in words (one that died of an AssertionError).
+    do. `has_jumps`: some wall clock jumped. `oddities`: what no process should ever do, in words
+    (one that died of an AssertionError).
     """
 
     records: Mapping[str, Sequence[LoggedRecord]]
@@ -117,4 +118,5 @@ class History:
     event_partitions: int
     is_at_rest: bool
     join_events: int = 10_000
+    has_jumps: bool = False
     oddities: Sequence[str] = field(default=())

@@ -37,6 +37,7 @@ from eventflow.services.trigger import TriggerParts, TriggerService
 from eventflow.settings import Settings
 from tests.simulation.history import Fate, History, Published, TaskRun, WrittenObject
 from tests.simulation.people import CODE, People
+from tests.simulation.plain_calendar import PlainCalendar
 from tests.simulation.rest import Rest
 from tests.simulation.service_process import ServiceProcess
 from tests.simulation.simulated_bus import SimulatedBus
@@ -174,6 +175,7 @@ class Installation:
             },
             event_partitions=self.topics.event_partitions,
             is_at_rest=not why_no_rest,
+            has_jumps=any(name == "clock.jumps" for name, _ in self.universe.happenings.came_true),
             oddities=self.oddities,
         )
         universe = self.universe
@@ -231,6 +233,7 @@ class Installation:
                 deployments=DeploymentLog(log.bus, log.decoder, log.topics),
                 settings=self.settings.trigger,
                 metrics=TriggerMetrics(CollectorRegistry()),
+                calendar=PlainCalendar(),
             )
         )
         return service, _nothing

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from eventflow.model.completion import Completion, Outcome
 from eventflow.model.deployment import Activation, CodePackage, Deployment
 from eventflow.model.graph import FlowGraph, StepKind, StepNode
 from eventflow.model.log import partition_of
-from eventflow.model.matching import Entry, handle
+from eventflow.model.matching import Entry, handle, pass_time
 from eventflow.model.offset import Offset
 from eventflow.model.partition_state import Limits, PartitionState, Place
 from eventflow.model.run import RunPosition, RunRecord, RunRequest
@@ -21,21 +22,27 @@ from eventflow.model.topics import Topics
 from eventflow.store.artifacts import TaskRecord, write_task
 from eventflow.store.runs import RunFile, mark_successful, place_of, write_beginning, write_end
 from tests.simulation.history import Fate, History, LoggedRecord, Published, TaskRun, WrittenObject
+from tests.simulation.plain_calendar import PlainCalendar, every
 from tests.simulation.simulated_store import Bucket, SimulatedStore
 from tests.simulation.universe import Universe
 from tests.support.machines import START, event, on
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from eventflow.codec.records import AnyRecord
+    from eventflow.model.conclusions import Conclusions
     from eventflow.model.event import EventRecord
+    from eventflow.model.timetable import Timetable
     from eventflow.model.trigger import Trigger
 
-__all__ = ["MadeHistory", "good"]
+__all__ = ["MadeHistory", "good", "scheduled"]
 
 _PARTITIONS = 2
 _ID = "T1"
 _RUNNER = "runner1"
 _PID = 7
+_CALENDAR = PlainCalendar()
 _GRAPH = FlowGraph(
     "any",
     "flow.py",
@@ -108,11 +115,20 @@ class MadeHistory:
         records.sort(key=lambda each: (each.partition, each.offset))
         return record
 
-    def deploy(self, flow: str, trigger: Trigger, namespace: str = "shop/prod") -> None:
+    def deploy(
+        self,
+        flow: str,
+        trigger: Trigger | None,
+        namespace: str = "shop/prod",
+        schedule: Timetable | None = None,
+    ) -> None:
         """The next version of a flow, with its marks."""
         version = 1 + sum(key[:2] == (namespace, flow) for key in self._deployments)
         code = CodePackage("0" * 64, 0, "flow.py")
-        made = Deployment(namespace, flow, version, _GRAPH, (), trigger, code, START, "test")
+        made = Deployment(
+            *(namespace, flow, version, _GRAPH, (), trigger, code, START, "test"),
+            schedule=schedule,
+        )
         self._deployments[made.key] = made
         self.log(made, partition=0)
         project = namespace.partition("/")[0]
@@ -179,21 +195,34 @@ class MadeHistory:
             PartitionState(Place(record.partition, _PARTITIONS), Limits(self.join_events)),
         )
         entry = Entry(origin, body, START)
-        found = handle(state, entry, START, lambda *key: self._deployments.get(key))
+        found = handle(state, entry, START, self._find, _CALENDAR)
+        self._conclude(found, record.partition, record.offset + 1)
+        return origin
+
+    def pass_time(self, namespace: str, now: datetime) -> None:
+        """It is `now` where the records of a namespace stand, and no record has come."""
+        partition = partition_of(namespace.encode(), _PARTITIONS)
+        found = pass_time(self._states[partition], now, self._find, _CALENDAR)
+        events = [each for each in self.records["events"] if each.partition == partition]
+        self._conclude(found, partition, len(events))
+
+    def _conclude(self, found: Conclusions, partition: int, next_offset: int) -> None:
         commit = self.stamp()
         for request in found.requests:
             self.log(request, sequence=commit)
         for decision in found.decisions:
-            self.log(decision, partition=record.partition, sequence=commit)
+            self.log(decision, partition=partition, sequence=commit)
         for change in found.changes:
-            new = self.codec.new_record(change.record, partition=record.partition)
+            new = self.codec.new_record(change.record, partition=partition)
             value = None if change.is_forgotten else new.value
-            self._append(new.topic, record.partition, new.key, value, commit)
-        position = TriggerPosition(_ID, record.offset + 1, START)
-        self.log(position, partition=record.partition, sequence=commit)
+            self._append(new.topic, partition, new.key, value, commit)
+        position = TriggerPosition(_ID, next_offset, START)
+        self.log(position, partition=partition, sequence=commit)
         for forward in found.forwards:
             self._say(forward, sequence=commit)
-        return origin
+
+    def _find(self, namespace: str, flow: str, version: int) -> Deployment | None:
+        return self._deployments.get((namespace, flow, version))
 
     # -- for tests -------------------------------------------------------------------------------
 
@@ -247,4 +276,15 @@ def good() -> MadeHistory:
     succeeds, fails = made.requests("Train")
     made.execute(succeeds)
     made.execute(fails, Outcome.FAILED)
+    return made
+
+
+def scheduled() -> MadeHistory:
+    """`Tick` is due every ten seconds: two were missed before the first, the next is in time."""
+    made = MadeHistory()
+    made.deploy("Tick", None, schedule=every(10))
+    made.pass_time("shop/prod", START + timedelta(seconds=31))
+    made.pass_time("shop/prod", START + timedelta(seconds=40))
+    for request in made.requests("Tick"):
+        made.execute(request)
     return made

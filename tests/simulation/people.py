@@ -136,6 +136,7 @@ class People:
             trigger=design.trigger,
             code=CODE,
             deployed_by="somebody",
+            schedule=design.schedule,
         )
         self._until_done(lambda: deploy(world, new, _ARCHIVE, echo=_ECHO))
         world.close()

@@ -16,9 +16,12 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from eventflow.errors import CorruptObject
-from eventflow.model import matching, presence
+from eventflow.model import marking, matching, presence, timing
 from eventflow.model.completion import Outcome
 from eventflow.model.forward import Forward, Listener
+from eventflow.model.matching import pass_time
+from eventflow.model.state import Timer
+from eventflow.model.timing import disarm
 from eventflow.services import custody, trigger_take_over
 from eventflow.services.custody import Custody
 from eventflow.services.runner import Runner
@@ -33,8 +36,10 @@ from tests.simulation.simulated_transactions import Held
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from datetime import datetime
 
     from eventflow.bus.port import Bus, Poll
+    from eventflow.model.deployment import Activation, Deployment
     from eventflow.model.log import Record, TopicPartition
     from eventflow.model.run import RunRecord, RunRequest
     from eventflow.model.turn import Turn
@@ -148,6 +153,31 @@ def _by_the_version_at_home(turn: Turn, forward: Forward) -> None:
     _hear_forward(turn, Forward(forward.home, forward.origin, forward.event, listeners))
 
 
+def _whatever_waits(self: TriggerPartition) -> None:
+    """A timer fires by the wall clock, whether or not there is a backlog."""
+    if self.timer_due_in == timedelta():
+        now, find = self._clock.now(), self._parts.deployments.find
+        concluded = pass_time(self._decided.state, now, find, self._parts.calendar)
+        self._staging.conclude_timers(concluded)
+
+
+def _set_in_memory_only(turn: Turn, timer: Timer, fired_at: datetime) -> None:
+    """What a timer has fired does not stand in the log."""
+    changes = len(turn.conclusions.changes)
+    _set_again(turn, timer, fired_at)
+    del turn.conclusions.changes[changes:]
+
+
+def _armed_anew(turn: Turn, mark: Activation, deployment: Deployment) -> None:
+    """Each version sets its timer by the clock of the service, also when nothing has changed."""
+    disarm(turn, mark)
+    if deployment.schedule is not None:
+        due_at = next(turn.calendar.after(deployment.schedule, turn.now))
+        timer = Timer(mark.namespace, mark.flow, deployment.schedule, due_at, turn.now)
+        turn.state.timers.put(timer)
+        turn.conclusions.keep(timer)
+
+
 # -- the runner -----------------------------------------------------------------------------------
 
 
@@ -219,6 +249,7 @@ _PATIENCE = timedelta(seconds=10)
 _take_over = simulated_producer.take_over
 _hear_forward = matching._hear_forward
 _change_hands = TriggerService._change_hands
+_set_again = timing._set_again
 _release = Slots.release
 
 
@@ -286,6 +317,21 @@ FAULTS: Mapping[str, Fault] = {
             "forward-decided-by-the-version-at-its-home",
             (matching, "_hear_forward", _by_the_version_at_home),
             by="decisions_are_what_the_log_says",
+        ),
+        _fault(
+            "timer-fired-over-a-backlog",
+            (TriggerPartition, "pass_time", _whatever_waits),
+            by="each_due_time_is_started_once_or_accounted_for",
+        ),
+        _fault(
+            "timer-moved-in-memory-only",
+            (timing, "_set_again", _set_in_memory_only),
+            by="each_due_time_is_started_once_or_accounted_for timers_stand_for_what_is_due_next",
+        ),
+        _fault(
+            "timer-armed-by-the-wall-clock",
+            (marking, "arm", _armed_anew),
+            by="each_due_time_is_started_once_or_accounted_for timers_stand_for_what_is_due_next",
         ),
         _fault(
             "take-over-without-the-heartbeats-list",

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from tests.simulation.workload import Act, drawn
+from tests.simulation.workload import Act, drawn, drawn_schedules
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -74,11 +74,12 @@ class Scenario:
         """The scenario of a seed."""
         by = random.Random(f"{seed}/scenario")
         acts = drawn(by)
+        ticks = drawn_schedules(random.Random(f"{seed}/schedules"), acts[-1].after)
         return cls(
             seed=seed,
             rates={name: _rate(by, *rates) for name, rates in _MISHAPS.items()},
             lasts=acts[-1].after + timedelta(seconds=by.randint(5, 40)),
-            acts=acts,
+            acts=tuple(sorted((*acts, *ticks), key=lambda act: act.after)),
             partitions=by.randint(2, 3),
             trigger_services=by.randint(2, 3),
             runners=by.randint(2, 3),

@@ -11,15 +11,19 @@ import pytest
 
 from eventflow.model.completion import Completion, Outcome
 from eventflow.model.decision import Decision, Verdict
+from eventflow.model.deployment import Deployment
 from eventflow.model.event import EventRecord
 from eventflow.model.forward import Forward
 from eventflow.model.run import RunPosition, RunRecord, RunRequest
-from eventflow.model.state import ActiveVersion, HeldEvent
+from eventflow.model.state import ActiveVersion, HeldEvent, Timer
+from eventflow.model.timetable import due_origin
 from tests.simulation.checker import complaints_of
 from tests.simulation.checks_of_runs import CHECKS_OF_RUNS
+from tests.simulation.checks_of_schedules import CHECKS_OF_SCHEDULES, SCHEDULE
 from tests.simulation.checks_of_starts import CHECKS_OF_STARTS
 from tests.simulation.history import Fate
-from tests.simulation.made_history import MadeHistory, good
+from tests.simulation.made_history import MadeHistory, good, scheduled
+from tests.simulation.plain_calendar import every
 from tests.support.machines import START, event, on
 
 Change = Callable[[MadeHistory], object]
@@ -110,6 +114,28 @@ def _unrest(made: MadeHistory) -> None:
     made.is_at_rest = False
 
 
+_STARTED = "each_due_time_is_started_once_or_accounted_for"
+_STANDING = "timers_stand_for_what_is_due_next"
+
+
+def _due(made: MadeHistory, number: int) -> int:
+    """The n-th decision about a due time, among all."""
+    records, _ = made.place(Decision)
+    decisions = [made.codec.decode(each.value) for each in records]
+    found = [at for at, each in enumerate(decisions) if _is_due(each)]
+    return found[number]
+
+
+def _is_due(record: object) -> bool:
+    return isinstance(record, Decision) and record.origin.topic == SCHEDULE
+
+
+def _shift(made: MadeHistory, by: timedelta) -> None:
+    """The last due time is another one."""
+    last = START + timedelta(seconds=40) + by
+    made.change(Decision, _due(made, -1), origin=due_origin(last), decided_at=last)
+
+
 _WRONG: dict[str, Change] = {
     "acknowledged_events_stand": lambda made: made.drop(EventRecord, 2),
     "every_event_is_decided": lambda made: made.drop(Decision, -1),
@@ -167,6 +193,43 @@ def test_each_check_complains_of_what_it_is_for(check: str) -> None:
     made = good()
 
     _WRONG[check](made)
+
+    assert check in _checks_that_complain(made)
+
+
+_WRONG_SCHEDULES: dict[str, tuple[str, Change]] = {
+    "requested and decided twice": (_STARTED, lambda made: made.again(Decision, _due(made, -1))),
+    "never started": (_STARTED, lambda made: made.drop(Decision, _due(made, 0))),
+    "too early": (_STARTED, lambda made: made.change(Decision, _due(made, -1), decided_at=START)),
+    "by another version": (_STARTED, lambda made: made.change(Decision, _due(made, -1), version=2)),
+    "not when it was due": (_STARTED, lambda made: _shift(made, timedelta(seconds=5))),
+    "skipped, and not counted": (_STARTED, lambda made: _shift(made, timedelta(seconds=10))),
+    "without a schedule in force": (
+        _STARTED,
+        lambda made: made.change(Deployment, 0, schedule=None),
+    ),
+    "over an older mark": (
+        _STARTED,
+        lambda made: made.deploy("Tick", None, schedule=every(10)),
+    ),
+    "a timer is gone": (_STANDING, lambda made: made.drop(Timer, -1)),
+    "a timer is set wrong": (_STANDING, lambda made: made.change(Timer, -1, due_at=START)),
+}
+
+
+def test_a_good_history_of_a_schedule_gives_no_complaint() -> None:
+    made = scheduled()
+
+    assert complaints_of(made.history) == []
+    assert len(made.requests("Tick")) == 2
+    assert {each.__name__ for each in CHECKS_OF_SCHEDULES} == {_STARTED, _STANDING}
+
+
+@pytest.mark.parametrize(("check", "wrong"), _WRONG_SCHEDULES.values(), ids=list(_WRONG_SCHEDULES))
+def test_what_is_wrong_with_a_schedule_is_seen(check: str, wrong: Change) -> None:
+    made = scheduled()
+
+    wrong(made)
 
     assert check in _checks_that_complain(made)
 

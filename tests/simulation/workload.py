@@ -11,13 +11,19 @@ import json
 import random
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from eventflow.model.deployment import ParameterSpec, ParameterType
 from eventflow.model.graph import FlowGraph, StepKind, StepNode
 from eventflow.model.policy import StepPolicy
 from eventflow.model.trigger import FieldMapping, Source, Subscription, Trigger
+from tests.simulation.plain_calendar import every
 
-__all__ = ["Act", "Delete", "Deploy", "Design", "Publish", "SendAgain", "drawn", "published_by"]
+if TYPE_CHECKING:
+    from eventflow.model.timetable import Timetable
+
+__all__ = ["Act", "Delete", "Deploy", "Design", "Publish", "SendAgain"]
+__all__ += ["drawn", "drawn_schedules", "published_by"]
 
 _PUBLISHES = "publishes "
 _PROD, _TEST, _OTHER = "shop/prod", "shop/test.b", "other/prod"
@@ -31,8 +37,9 @@ class Design:
     """A flow as it would be deployed."""
 
     graph: FlowGraph
-    trigger: Trigger
+    trigger: Trigger | None
     parameters: tuple[ParameterSpec, ...] = ()
+    schedule: Timetable | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +94,26 @@ def drawn(by: random.Random) -> tuple[Act, ...]:
     if by.random() < 0.2:
         acts.append(SendAgain(_within(by, lasts)))
     return tuple(sorted(acts, key=lambda act: act.after))
+
+
+def drawn_schedules(by: random.Random, lasts: timedelta) -> tuple[Act, ...]:
+    """A flow that the clock starts, in half of the installations: deployed, then deployed again
+    with an equal schedule, with another one, or with none, and deleted, as it comes. In the end
+    it is deleted or seldom started, so that the installation can come to rest."""
+    if by.random() < 0.5:
+        return ()
+    acts: list[Act] = []
+    for namespace in by.sample((_PROD, _TEST, _OTHER), by.randint(1, 2)):
+        acts.append(Deploy(_within(by, 3 * _SECOND), namespace, _tick(by)))
+        for _ in range(by.randint(0, 3)):
+            after = _within(by, lasts)
+            if by.random() < 0.2:
+                acts.append(Delete(after, namespace, "Tick"))
+            else:
+                acts.append(Deploy(after, namespace, _tick(by)))
+        seldom = Deploy(lasts, namespace, Design(_graph("Tick"), None, schedule=every(60)))
+        acts.append(by.choice((seldom, Delete(lasts, namespace, "Tick"))))
+    return tuple(acts)
 
 
 def _first_deploys(by: random.Random) -> list[Act]:
@@ -174,6 +201,14 @@ def _report() -> Design:
 def _scored() -> Design:
     """Starts by what tasks of `Train` publish."""
     return Design(_graph("Scored", "step"), Trigger(Source.EVENT, (Subscription("scored"),)))
+
+
+def _tick(by: random.Random) -> Design:
+    """Starts by the clock; some versions by an event too, or by that alone."""
+    schedule = by.choice((every(5), every(9), every(11), every(25), None))
+    landed = Trigger(Source.EVENT, (Subscription("landed"),))
+    trigger = landed if schedule is None else by.choice((None, None, landed))
+    return Design(_graph("Tick"), trigger, schedule=schedule)
 
 
 def _graph(flow: str, *middle: str, publishes: str = "", each: bool = False) -> FlowGraph:

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from eventflow.codec.keys import active_key, held_key, seen_key
+from eventflow.calendars import CronCalendar
+from eventflow.codec.keys import active_key, held_key, seen_key, timer_key
 from eventflow.model.completion import Completion, Outcome
 from eventflow.model.conclusions import Conclusions, GivenUp, StateRecord
 from eventflow.model.decision import Decision
@@ -28,13 +29,15 @@ from eventflow.model.event import EventRecord, Publisher
 from eventflow.model.forward import Forward
 from eventflow.model.graph import FlowGraph
 from eventflow.model.log import partition_of
-from eventflow.model.matching import Body, Entry, handle
+from eventflow.model.matching import Body, Entry, handle, pass_time
 from eventflow.model.offset import Offset
 from eventflow.model.partition_state import Limits, PartitionState, Place
 from eventflow.model.run import RunRequest
-from eventflow.model.state import ActiveVersion, HeldEvent
+from eventflow.model.state import ActiveVersion, HeldEvent, Timer
+from eventflow.model.timetable import Timetable
 from eventflow.model.trigger import FieldMapping, Source, Subscription, Trigger
 
+CALENDAR = CronCalendar()
 START = datetime(2026, 1, 31, 6, tzinfo=UTC)
 TOPIC_ID = "T1"
 
@@ -115,12 +118,14 @@ def completion(
 
 @dataclass
 class Partition:
-    """One partition of the log, and the machine that decides it."""
+    """One partition of the log, and the machine that decides it. `ticks` are the times that it
+    let pass without a record, each with the number of records before it."""
 
     place: Place
     limits: Limits
     entries: list[Entry] = field(default_factory=list)
     next_index: int = 0
+    ticks: list[tuple[int, datetime]] = field(default_factory=list)
     folded: dict[bytes, StateRecord] = field(default_factory=dict)
     clock: datetime = START
     state: PartitionState = field(init=False)
@@ -167,6 +172,7 @@ class Machines:
         namespace: str = "p/prod",
         parameters: tuple[ParameterSpec, ...] = (),
         *,
+        schedule: Timetable | None = None,
         between: Body | None = None,
     ) -> Deployment:
         """The next version, with its marks: first at home, then in `project/*`. In one partition
@@ -182,6 +188,7 @@ class Machines:
             code=CodePackage("0" * 64, 0, "flow.py"),
             deployed_at=START,
             deployed_by="test",
+            schedule=schedule,
         )
         self.deployments[deployment.key] = deployment
         self._mark(namespace, flow, version, between=between)
@@ -221,7 +228,7 @@ class Machines:
     def step(self, part: Partition, limit: int, *, is_lost: bool = False) -> int:
         """Decide a batch and commit it; with `is_lost`, crash before the commit."""
         batch = part.entries[part.next_index : part.next_index + limit]
-        concluded = [handle(part.state, entry, self.now, self.find) for entry in batch]
+        concluded = [self._handle(part, entry) for entry in batch]
         if is_lost:
             self.crash(part)
             return 0
@@ -231,13 +238,31 @@ class Machines:
         part.clock = part.state.clock
         return len(batch)
 
-    def decide_all(self, part: Partition) -> None:
-        """Decide a log in which the forwards of other partitions stand already."""
-        for entry in part.entries[part.next_index :]:
-            concluded = handle(part.state, entry, self.now, self.find)
-            concluded.forwards = []
+    def pass_time(self, part: Partition, now: datetime, *, is_lost: bool = False) -> None:
+        """It is `now`, and all of the log was read; with `is_lost`, crash before the commit."""
+        assert part.next_index == len(part.entries)
+        concluded = pass_time(part.state, now, self.find, CALENDAR)
+        if is_lost:
+            self.crash(part)
+        else:
             self._commit(part, concluded)
-        part.next_index = len(part.entries)
+            part.ticks.append((part.next_index, now))
+
+    def _handle(self, part: Partition, entry: Entry) -> Conclusions:
+        return handle(part.state, entry, self.now, self.find, CALENDAR)
+
+    def decide_all(self, part: Partition) -> None:
+        """Decide a log in which the forwards of other partitions stand already, and the time that
+        has to pass in between is known."""
+        ticks, part.ticks = part.ticks, []
+        for index, entry in enumerate((*part.entries, None)):
+            part.next_index = len(part.entries)
+            for _, now in [each for each in ticks if each[0] == index]:
+                self.pass_time(part, now)
+            if entry is not None:
+                concluded = self._handle(part, entry)
+                concluded.forwards = []
+                self._commit(part, concluded)
 
     def crash(self, part: Partition) -> None:
         """Throw the live state away; restore it from what was committed."""
@@ -285,6 +310,8 @@ def key_of(record: StateRecord) -> bytes:
     """The key under which a record of state stands in its topic."""
     if isinstance(record, ActiveVersion):
         return active_key(record)
+    if isinstance(record, Timer):
+        return timer_key(record)
     return held_key(record) if isinstance(record, HeldEvent) else seen_key(record)
 
 

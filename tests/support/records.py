@@ -21,6 +21,7 @@ from eventflow.model import (
     policy,
     run,
     state,
+    timetable,
     trigger,
 )
 from eventflow.model.completion import Completion, Outcome
@@ -39,7 +40,8 @@ from eventflow.model.run import (
     RunRequest,
     TaskState,
 )
-from eventflow.model.state import ActiveVersion, HeldEvent, SeenId, TriggerPosition
+from eventflow.model.state import ActiveVersion, HeldEvent, SeenId, Timer, TriggerPosition
+from eventflow.model.timetable import Timetable
 from eventflow.model.trigger import Source
 
 __all__ = ["AT", "EXAMPLES", "ORIGIN", "event_record", "example_of", "hints_of", "strategy_of"]
@@ -88,6 +90,7 @@ EXAMPLES: tuple[AnyRecord, ...] = (
     ActiveVersion("shop/*", _NS, _FLOW, 2, 1),
     HeldEvent(_NS, _FLOW, _CAUSE, (ORIGIN,), 0, 300),
     SeenId(b"\x01" * 16, b"\x02" * 16, AT),
+    Timer(_NS, _FLOW, Timetable("0 9 * * *", "Europe/Berlin"), AT, AT),
     Decision(ORIGIN, "data_updated", "e1", _NS, _FLOW, 2, Verdict.STARTED, "", _RUN, AT),
     _REQUEST,
     RunRecord(_RUN, 1, "runner1", _REQUEST, AT),
@@ -109,6 +112,7 @@ _NAMES = {
         policy,
         run,
         state,
+        timetable,
         trigger,
     )
     for name, each in vars(module).items()

@@ -11,6 +11,7 @@ from eventflow.model.graph import FlowGraph, StepKind, StepNode
 from eventflow.model.offset import Offset
 from eventflow.model.run import Cause, RunRequest, run_id_of
 from eventflow.model.task import RunEnd, RunPlan, TaskKey, TaskPlan
+from eventflow.model.timetable import due_origin
 from eventflow.model.trigger import Source
 from eventflow.store.artifacts import TaskRecord, save_values, write_task
 from eventflow.store.layout import RunPlace
@@ -59,6 +60,21 @@ def event(name: str, offset: int, payload: bytes = b"{}", by: RunRequest | None 
         run_namespace=by.namespace if by else "",
         flow=by.flow if by else "",
         run_id=by.run_id if by else None,
+    )
+
+
+def due(at: datetime, namespace: str = "shop/prod") -> Cause:
+    """A due time of a schedule that led to a run."""
+    payload = b'{"cron":"0 9 * * *","timezone":"Asia/Tokyo","due_at":"...","skipped":2}'
+    return Cause(
+        origin=due_origin(at),
+        kind=Source.SCHEDULE,
+        event_id=f"{at:%Y-%m-%dT%H:%M:%SZ}",
+        name="0 9 * * * Asia/Tokyo",
+        namespace=namespace,
+        at=at,
+        payload=payload,
+        content_type="application/json",
     )
 
 

@@ -41,6 +41,7 @@ from eventflow.model.log import NewRecord, TopicPartition, partition_of
 from eventflow.model.offset import Offset
 from eventflow.model.run import RunRequest
 from eventflow.model.state import TriggerPosition
+from eventflow.model.timetable import Timetable
 from eventflow.model.topics import Topics
 from eventflow.model.trigger import Trigger
 from eventflow.services.log_parts import LogParts
@@ -186,6 +187,7 @@ class TriggerRig:
         namespace: str = "p/prod",
         version: int = 1,
         parameters: tuple[ParameterSpec, ...] = (),
+        schedule: Timetable | None = None,
     ) -> None:
         """One transaction: the version, its mark at home, its mark in `project/*`."""
         deployment = Deployment(
@@ -198,6 +200,7 @@ class TriggerRig:
             code=CodePackage("0" * 64, 0, "flow.py"),
             deployed_at=START,
             deployed_by="test",
+            schedule=schedule,
         )
         marks = [
             Activation(source, namespace, flow, version, is_deleted=False, marked_at=START)

@@ -25,7 +25,7 @@ from eventflow.errors import Ambiguous, ArtifactMissing, InvalidName, NotFound
 from eventflow.model.completion import Outcome
 from eventflow.model.run import RunState
 from eventflow.store.runs import place_of
-from tests.support.stored import AT, event
+from tests.support.stored import AT, due, event
 
 if TYPE_CHECKING:
     from eventflow.context import World
@@ -376,6 +376,19 @@ def test_a_run_says_what_triggered_it(history: History) -> None:
     assert trigger.run == Run(f"Train/{upstream.run_id}")
     assert trigger.run.data.model == 5
     assert trigger.run.trigger is None
+
+
+def test_a_run_says_for_which_due_time_it_was_started(history: History) -> None:
+    started = history.succeeded("Nightly", causes=[due(AT)])
+
+    trigger = Run(f"Nightly/{started.run_id}").trigger
+
+    assert trigger is not None
+    assert (trigger.event.type, trigger.event.name) == ("schedule", "0 9 * * * Asia/Tokyo")
+    assert trigger.event.timestamp == AT
+    assert trigger.event.payload["skipped"] == 2
+    assert (trigger.run, trigger.runs) == (None, [])
+    assert "0 9 * * * Asia/Tokyo" in trigger
 
 
 def _set_time(world: World, key: str, at: datetime) -> None:

@@ -30,6 +30,7 @@ KEYS = {
     "ActiveVersion": ("test.trigger-state", "active/shop/*/shop/prod/Train"),
     "HeldEvent": ("test.trigger-state", HELD),
     "SeenId": ("test.trigger-state", "seen/" + "01" * 16),
+    "Timer": ("test.trigger-state", "timer/shop/prod/Train"),
     "Decision": ("test.decisions", "shop/prod"),
     "RunRequest": ("test.run-requests", RUN),
     "RunRecord": ("test.runs", RUN),
@@ -39,7 +40,7 @@ KEYS = {
     "TaskState": ("test.run-log", RUN),
 }
 PINNED = {
-    *("TriggerPosition", "ActiveVersion", "HeldEvent", "SeenId"),
+    *("TriggerPosition", "ActiveVersion", "HeldEvent", "SeenId", "Timer"),
     *("Decision", "RunPosition"),
 }
 COMPACT = {each.name for each in TOPICS.specs() if each.cleanup is Cleanup.COMPACT}

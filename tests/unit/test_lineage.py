@@ -9,7 +9,7 @@ import pytest
 from eventflow.errors import Ambiguous, ArtifactMissing, InvalidName, NotFound
 from eventflow.lineage import Node, NodeKind, downstream, lineage_of, upstream
 from eventflow.store.runs import place_of
-from tests.support.stored import event, event_offset
+from tests.support.stored import AT, due, event, event_offset
 
 if TYPE_CHECKING:
     from eventflow.model.run import RunRequest
@@ -69,6 +69,19 @@ def test_an_artifact_leads_up_to_the_offset_that_caused_it(chain: Chain) -> None
         "succeeded",
         "data_updated",
     ]
+
+
+def test_a_run_of_a_schedule_leads_up_to_its_due_time_and_back(history: History) -> None:
+    nightly = history.succeeded("Nightly", causes=[due(AT)], delays=3)
+    place = f"schedule/0/{int(AT.timestamp())}"
+
+    up, down = upstream(f"Nightly/{nightly.run_id}"), downstream(place)
+
+    scheduled: Shape = ("schedule", place, [])
+    assert shape(up) == ("run", name(nightly), [scheduled])
+    assert (up.children[0].label, up.children[0].at) == ("0 9 * * * Asia/Tokyo", AT)
+    run: Shape = ("run", name(nightly), [("artifact", f"{name(nightly)}/end/0/delays", [])])
+    assert shape(down) == ("schedule", place, [run])
 
 
 def test_an_offset_leads_down_to_all_that_came_of_it(chain: Chain) -> None:

@@ -201,14 +201,14 @@ def test_a_mistake_is_named_with_the_place_of_the_class(case: str) -> None:
 
 def test_all_mistakes_come_at_once() -> None:
     mistakes = refused(
-        schedule(daily=True),
+        schedule(cron="99 * * * *"),
         trigger(events=["a b", {"name": "x", "parameters": 5}], options={"reset_at": {}}),
         trigger_on_finish(flow="p.b.A"),
     )
 
     assert len(mistakes) == 6
-    assert mistakes[0].startswith("@schedule comes in a later version")
-    assert mistakes[1].startswith("@trigger and @trigger_on_finish on one flow")
+    assert mistakes[0].startswith("@trigger and @trigger_on_finish on one flow")
+    assert mistakes[1].startswith("@schedule: '99 * * * *' is no cron expression")
 
 
 def test_a_decorator_stands_once() -> None:
