@@ -18,6 +18,7 @@ from eventflow.model.deployment import ParameterType
 from eventflow.model.graph import StepKind
 from eventflow.model.namespace import Namespace
 from eventflow.store.causes import causes_of
+from eventflow.store.tags import tags_at_start
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -167,6 +168,17 @@ class Current:
             return None
         causes = causes_of(world().store, self._running.task.run.request)
         return Triggered(causes, Run.at) if causes else None
+
+    @property
+    def tags(self) -> frozenset[str] | None:
+        """The tags that the run started with, system tags too; what was changed since is in
+        `Run.tags`."""
+        return tags_at_start(self._running.task.run.request).every if self._running else None
+
+    @property
+    def origin_run_id(self) -> str | None:
+        """The run that this one resumes; None for most."""
+        return self._running.task.run.request.origin if self._running else None
 
     def get(self, key: str, default: Any = None) -> Any:
         """The value of that name, or `default` where there is none."""

@@ -13,7 +13,7 @@ from eventflow.store.graphs import graph_to_json
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from eventflow.cli.flow_place import FlowTarget
+    from eventflow.cli.flow_target import Target
     from eventflow.model.graph import FlowGraph
 
 __all__ = ["COMMANDS"]
@@ -21,7 +21,7 @@ __all__ = ["COMMANDS"]
 
 @click.command("output-dot")
 @click.pass_obj
-def output_dot(target: FlowTarget) -> None:
+def output_dot(target: Target) -> None:
     """Print the graph in the language of Graphviz."""
     for line in _dot(graph_of(target.flow_class)):
         click.echo(line)
@@ -45,7 +45,7 @@ def _dot(graph: FlowGraph) -> Iterator[str]:
 @click.command("output-raw")
 @click.option("--json", "as_json", is_flag=True, help="In one line.")
 @click.pass_obj
-def output_raw(target: FlowTarget, as_json: bool) -> None:
+def output_raw(target: Target, as_json: bool) -> None:
     """Print the graph as eventflow has it, as JSON."""
     content = graph_to_json(graph_of(target.flow_class))
     click.echo(json.dumps(content, indent=None if as_json else 2))

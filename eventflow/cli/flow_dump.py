@@ -17,7 +17,7 @@ from eventflow.errors import EventflowError, NotFound
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from eventflow.cli.flow_place import FlowTarget
+    from eventflow.cli.flow_target import Target
     from eventflow.client.artifacts import DataArtifact
     from eventflow.client.task import Task
 
@@ -39,7 +39,7 @@ __all__ = ["command"]
 @as_json_option
 @click.pass_obj
 def command(
-    target: FlowTarget,
+    target: Target,
     what: str,
     *,
     private: bool,

@@ -11,7 +11,8 @@ from eventflow.cli.flow_place import look, part_of
 from eventflow.errors import NotFound
 
 if TYPE_CHECKING:
-    from eventflow.cli.flow_place import FlowTarget, Part
+    from eventflow.cli.flow_place import Part
+    from eventflow.cli.flow_target import Target
     from eventflow.client.task import Task
 
 __all__ = ["command"]
@@ -29,7 +30,7 @@ _STREAMS = ("stdout", "stderr")
 @click.option("--follow", is_flag=True, help="Go on until the run has ended.")
 @click.pass_obj
 def command(
-    target: FlowTarget, words: tuple[str, ...], stream: str, attempt: int | None, follow: bool
+    target: Target, words: tuple[str, ...], stream: str, attempt: int | None, follow: bool
 ) -> None:
     """Print what the tasks of a run, of a step, or one task printed.
 

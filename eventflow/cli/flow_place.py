@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from eventflow.cli.existing import existing_world
 from eventflow.errors import InvalidName, NotFound
@@ -10,29 +10,15 @@ from eventflow.errors import InvalidName, NotFound
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from eventflow.cli.flow_target import Target
     from eventflow.client.run import Run
     from eventflow.client.task import Task
     from eventflow.context import World
-    from eventflow.model.namespace import Namespace
 
-__all__ = ["FlowTarget", "Part", "latest_or_named", "look", "part_of"]
-
-
-class FlowTarget(Protocol):
-    """The flow of a command line, and where its options put it."""
-
-    @property
-    def flow_class(self) -> type: ...
-    @property
-    def branch(self) -> str | None: ...
-    @property
-    def is_production(self) -> bool: ...
-    @property
-    def user(self) -> str: ...
-    def namespace(self, *, is_deploy: bool) -> Namespace: ...
+__all__ = ["Part", "latest_or_named", "look", "part_of"]
 
 
-def look(target: FlowTarget) -> World:
+def look(target: Target) -> World:
     """The world of a command that reads. It looks everywhere, or in the branch that `--branch`
     and `--production` name.
 
@@ -72,7 +58,7 @@ class Part:
         return [step[self.task]] if self.task in step else []
 
 
-def part_of(target: FlowTarget, text: str, *, least: int = 1) -> Part:
+def part_of(target: Target, text: str, *, least: int = 1) -> Part:
     """What `RUN/STEP/TASK` names, of which at least so many parts are given; the flow's name may
     stand before them.
 
@@ -91,7 +77,7 @@ def part_of(target: FlowTarget, text: str, *, least: int = 1) -> Part:
     return Part(Run(f"{flow}/{run}"), step, task)
 
 
-def latest_or_named(target: FlowTarget, run_id: str | None) -> Run:
+def latest_or_named(target: Target, run_id: str | None) -> Run:
     """The run whose id begins so; without one, the latest run of the flow.
 
     Raises:

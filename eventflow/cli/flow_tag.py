@@ -12,7 +12,7 @@ from eventflow.cli.output import as_json_option, print_rows
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from eventflow.cli.flow_place import FlowTarget
+    from eventflow.cli.flow_target import Target
     from eventflow.client.run import Run
 
 __all__ = ["command"]
@@ -34,7 +34,7 @@ def _run_option(command: Callable[..., Any]) -> Callable[..., Any]:
 @_run_option
 @click.argument("tags", nargs=-1, required=True)
 @click.pass_obj
-def add(target: FlowTarget, run_id: str, tags: tuple[str, ...]) -> None:
+def add(target: Target, run_id: str, tags: tuple[str, ...]) -> None:
     """Hang tags on a run."""
     _change(target, run_id, lambda run: run.add_tags(tags))
 
@@ -43,7 +43,7 @@ def add(target: FlowTarget, run_id: str, tags: tuple[str, ...]) -> None:
 @_run_option
 @click.argument("tags", nargs=-1, required=True)
 @click.pass_obj
-def remove(target: FlowTarget, run_id: str, tags: tuple[str, ...]) -> None:
+def remove(target: Target, run_id: str, tags: tuple[str, ...]) -> None:
     """Take tags away from a run."""
     _change(target, run_id, lambda run: run.remove_tags(tags))
 
@@ -53,7 +53,7 @@ def remove(target: FlowTarget, run_id: str, tags: tuple[str, ...]) -> None:
 @click.option("--remove", "old", multiple=True, required=True, help="Take this away; repeatable.")
 @click.option("--add", "new", multiple=True, required=True, help="Hang this on; repeatable.")
 @click.pass_obj
-def replace(target: FlowTarget, run_id: str, old: tuple[str, ...], new: tuple[str, ...]) -> None:
+def replace(target: Target, run_id: str, old: tuple[str, ...], new: tuple[str, ...]) -> None:
     """Take tags away and hang others on a run, in one change."""
     _change(target, run_id, lambda run: run.replace_tags(old, new))
 
@@ -68,7 +68,7 @@ def replace(target: FlowTarget, run_id: str, old: tuple[str, ...], new: tuple[st
 @as_json_option
 @click.pass_obj
 def list_(
-    target: FlowTarget,
+    target: Target,
     run_id: str | None,
     *,
     every: bool,
@@ -91,7 +91,7 @@ def list_(
     world.close()
 
 
-def _change(target: FlowTarget, run_id: str, change: Callable[[Run], None]) -> None:
+def _change(target: Target, run_id: str, change: Callable[[Run], None]) -> None:
     world = look(target)
     run = latest_or_named(target, run_id)
     change(run)
@@ -100,7 +100,7 @@ def _change(target: FlowTarget, run_id: str, change: Callable[[Run], None]) -> N
     world.close()
 
 
-def _runs(target: FlowTarget, *, mine: bool) -> Iterator[Run]:
+def _runs(target: Target, *, mine: bool) -> Iterator[Run]:
     from eventflow.client.flow import Flow
 
     flow = Flow(target.flow_class.__name__)

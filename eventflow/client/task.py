@@ -12,7 +12,7 @@ from eventflow.client.scope import locate_run
 from eventflow.client.task_names import are_in_line, index_of
 from eventflow.context import world
 from eventflow.errors import NotFound, ObjectMissing
-from eventflow.store.artifacts import read_task
+from eventflow.store.artifacts import find_tasks, read_task
 from eventflow.store.attempts import attempt_of, attempts_of, attempts_of_task
 from eventflow.store.failures import read_failure
 from eventflow.store.finding import find_run, namespaces_of
@@ -172,10 +172,11 @@ class Task(Named):
         """
         store = world().store
         for step in read_run(store, self._place).graph.step(self._key.step).next_steps:
-            for key in attempts_of(store, self._place, step):
-                child = Task.at(self._place, key)
-                if are_in_line(self.id, child.id) and child._has_read(self._key):
-                    yield child
+            keys = attempts_of(store, self._place, step)
+            keys = tuple(key for key in keys if are_in_line(self.id, key.task))
+            for record in find_tasks(store, self._place, keys):
+                if record is not None and self._key in record.inputs:
+                    yield Task.at(self._place, record.key)
 
     @property
     def parent_task_pathspecs(self) -> Iterator[str]:
@@ -232,10 +233,6 @@ class Task(Named):
             return read_task(world().store, self._place, self._key)
         except ObjectMissing:
             return None
-
-    def _has_read(self, key: TaskKey) -> bool:
-        record = self._record()
-        return record is not None and key in record.inputs
 
     def _output(self, name: str) -> str:
         return self._output_bytes(name).decode(errors="replace")

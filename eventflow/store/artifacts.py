@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ArtifactRef",
     "TaskRecord",
+    "find_tasks",
     "load_value",
     "read_task",
     "read_tasks",
@@ -191,11 +192,22 @@ def read_tasks(store: Store, place: RunPlace, keys: Sequence[TaskKey]) -> Iterat
     Raises:
         ObjectMissing, CorruptObject: as `read_task`, when its turn comes.
     """
+    for key, record in zip(keys, find_tasks(store, place, keys), strict=True):
+        if record is None:
+            raise ObjectMissing(f"{store.url}/{place.artifacts(key)} does not exist.")
+        yield record
+
+
+def find_tasks(
+    store: Store, place: RunPlace, keys: Sequence[TaskKey]
+) -> Iterator[TaskRecord | None]:
+    """The same, and None of an attempt that left nothing."""
     found = store.get_all(place.artifacts(key) for key in keys)
     for key, (name, data) in zip(keys, found, strict=True):
         if data is None:
-            raise ObjectMissing(f"{store.url}/{name} does not exist.")
-        yield _record_of(store, place, key, parse_json(store, name, data))
+            yield None
+        else:
+            yield _record_of(store, place, key, parse_json(store, name, data))
 
 
 def _record_of(store: Store, place: RunPlace, key: TaskKey, content: dict[str, Any]) -> TaskRecord:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ import pytest
 from eventflow import app, context
 from eventflow.client.run import Run
 from eventflow.settings import Settings
+from tests.servers.s3 import S3Endpoint
 
 FLOW = """
 from eventflow import FlowSpec, Parameter, current, step
@@ -61,11 +61,9 @@ class Author:
     folder: Path
 
     def call(self, *words: str) -> subprocess.CompletedProcess[str]:
-        env = {**os.environ, "EVENTFLOW_HOME": str(self.folder / "state"), "EVENTFLOW_USER": "ann"}
         return subprocess.run(
             [sys.executable, "fan.py", *words],
             cwd=self.folder,
-            env=env,
             capture_output=True,
             text=True,
             timeout=100,
@@ -77,10 +75,26 @@ class Author:
         return Run(f"FanFlow/{(self.folder / 'run.id').read_text()}")
 
 
-@pytest.fixture
-def author(tmp_path: Path) -> Iterator[Author]:
+@pytest.fixture(params=["local", pytest.param("s3", marks=pytest.mark.s3)])
+def author(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Author]:
+    """An author whose runs lie in a folder, or on S3."""
+    env = {"EVENTFLOW_HOME": str(tmp_path / "state"), "EVENTFLOW_USER": "ann"}
+    if request.param == "s3":
+        server: S3Endpoint = request.getfixturevalue("s3_server")
+        bucket, prefix = map(request.getfixturevalue, ("s3_bucket", "s3_prefix"))
+        env |= {
+            "EVENTFLOW_STORE__URL": f"s3://{bucket}/{prefix}",
+            "EVENTFLOW_STORE__ENDPOINT_URL": server.endpoint_url,
+            "EVENTFLOW_STORE__REGION": server.region,
+            "AWS_ACCESS_KEY_ID": server.access_key,
+            "AWS_SECRET_ACCESS_KEY": server.secret_key,
+        }
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
     (tmp_path / "fan.py").write_text(FLOW)
-    with context.using(app.connect(Settings(home=tmp_path / "state"))) as world:
+    with context.using(app.connect(Settings.load())) as world:
         yield Author(tmp_path)
     world.close()
 

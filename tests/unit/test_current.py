@@ -58,6 +58,17 @@ def test_inside_a_task_it_knows_the_task() -> None:
     assert not current.is_running_flow
 
 
+def test_inside_a_task_it_knows_the_tags_of_the_start_and_what_is_resumed() -> None:
+    task = plan("shop/test.b", tags=("nightly",), system_tags=("user:ann",), origin="rabc")
+
+    with running(task, FLOW):
+        tags, origin = current.tags, current.origin_run_id
+
+    assert set(tags or ()) == {"nightly", "user:ann", "project:shop", "project_branch:test.b"}
+    assert origin == "rabc"
+    assert [current.get(name) for name in ("tags", "origin_run_id")] == [None, None]
+
+
 @pytest.mark.parametrize(
     ("namespace", "username", "is_production", "is_user_branch"),
     [
