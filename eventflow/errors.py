@@ -8,6 +8,10 @@
     │   ├── ArtifactNotStorable    │   └── EventTooLarge
     │   ├── ArtifactNotReadable    ├── ArtifactMissing
     │   ├── ArtifactReadOnly       ├── InvalidTag
+    │   │   └── ConfigReadOnly     ├── InvalidOption
+    │   └── InvalidMerge           └── NotFound
+    │       ├── MissingInMergeArtifacts    └── Ambiguous
+    │       └── UnhandledInMergeArtifacts
     │   │   └── ConfigReadOnly     └── NotFound
     │   └── InvalidMerge               └── Ambiguous
     │       ├── MissingInMergeArtifacts
@@ -21,7 +25,9 @@
     │   ├── RecordTooLarge         ├── AlreadyRunning
     │   └── DeployFenced
     ├── Retriable                  nobody acts: the caller tries again from its last position
-    │   ├── Fenced                 └── BusBusy
+    │   ├── Fenced                 ├── BusBusy
+    │   └── TimedOut
+    ├── CommandFailed              a command in another process failed: its stderr says who acts
     └── UndecodableRecord          the record goes to `dead-letters`, its partition goes on
         └── UnknownSchema          after its schema was looked up in `schemas`
 
@@ -49,6 +55,7 @@ __all__ = [
     "BusBusy",
     "BusForbidden",
     "BusUnreachable",
+    "CommandFailed",
     "ConfigReadOnly",
     "CorruptObject",
     "DeployFenced",
@@ -60,6 +67,7 @@ __all__ = [
     "InvalidFlow",
     "InvalidMerge",
     "InvalidName",
+    "InvalidOption",
     "InvalidParameter",
     "InvalidPayload",
     "InvalidSettings",
@@ -74,6 +82,7 @@ __all__ = [
     "StoreForbidden",
     "StoreUnreachable",
     "StoreUnsuitable",
+    "TimedOut",
     "TopicMismatch",
     "UndecodableRecord",
     "UnhandledInMergeArtifacts",
@@ -132,6 +141,8 @@ class InvalidParameter(AuthorError):
 
 class InvalidTag(AuthorError):
     """A tag of a run that it cannot have, or cannot lose."""
+class InvalidOption(AuthorError):
+    """A command has no option of that name, or the option cannot have that value."""
 
 
 class InvalidPayload(AuthorError):
@@ -270,6 +281,22 @@ class Fenced(Retriable):
 
 class BusBusy(Retriable):
     """The bus did not take a write in time; nothing of it is visible, now or later."""
+
+
+class TimedOut(Retriable, TimeoutError):
+    """What was waited for did not come in the time that was given; it may come still."""
+
+
+class CommandFailed(EventflowError):
+    """A command of a flow, run in a process of its own, ended with an error.
+
+    `returncode` is that of the process, `stderr` what it said.
+    """
+
+    def __init__(self, message: str, *, returncode: int, stderr: str) -> None:
+        super().__init__(message)
+        self.returncode = returncode
+        self.stderr = stderr
 
 
 class UndecodableRecord(EventflowError):

@@ -9,8 +9,10 @@ import click
 from eventflow.authoring.graph import graph_of
 from eventflow.cli import flow_about, flow_dump, flow_logs, flow_tag
 from eventflow.cli.flow_parameters import config_options, take_configs
+from eventflow.cli.flow_options import options
 from eventflow.cli.flow_run import resume_command, run_command
 from eventflow.cli.flow_target import Target
+from eventflow.cli.flow_trigger import trigger_command
 from eventflow.cli.output import as_json_option, print_values
 
 __all__ = ["main"]
@@ -43,6 +45,8 @@ def _command_line(flow_class: type) -> click.Group:
 
     flow.params += config_options(flow_class)
     for command in (check, show, run_command(flow_class), resume_command(), deploy):
+        flow.add_command(command)
+    for command in (options, trigger_command(flow_class)):
         flow.add_command(command)
     for further in (flow_dump.command, flow_logs.command, flow_tag.command, *flow_about.COMMANDS):
         flow.add_command(further)

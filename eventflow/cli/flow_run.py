@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from eventflow.authoring.graph import graph_of
+from eventflow.cli.flow_options import Beginning, attribute_file_option
 from eventflow.cli.flow_parameters import CommandWithParameters, given_parameters
 from eventflow.cli.flow_target import Target
 
 if TYPE_CHECKING:
     from eventflow.execution.cloning import Origin
     from eventflow.execution.driver import RunLimits
-    from eventflow.model.run import RunRequest
+    from eventflow.model.run import RunRequest, TaskState
     from eventflow.model.task import RunPlan
     from eventflow.store.layout import RunPlace
 
@@ -30,6 +31,7 @@ class _Options:
     """What a command says of the run that it begins, besides its parameters."""
 
     run_id_file: str | None
+    runner_attribute_file: str | None
     tags: tuple[str, ...]
     max_workers: int | None
     max_num_splits: int | None
@@ -112,6 +114,7 @@ def resume_command() -> click.Command:
 def _own_options() -> list[click.Parameter]:
     return [
         click.Option(["--run-id-file"], help="Write the id of the run there."),
+        attribute_file_option(),
         click.Option(["--tag", "tags"], multiple=True, help="A tag of the run; repeatable."),
         click.Option(
             ["--max-workers"], type=click.IntRange(1), help="Tasks at work at once. Default: 16."
@@ -185,9 +188,15 @@ def _execute(
     click.echo(f"{name} in {request.namespace} begins{resumed}.")
     if options.run_id_file:
         Path(options.run_id_file).write_text(request.run_id)
+    beginning = Beginning(options.runner_attribute_file, request, world.store.url)
     executor = app.local_executor(world)
     try:
         with view_of(plan.graph) as view:
+
+            def note(state: TaskState) -> None:
+                beginning.tell()
+                view.on_task_state(state)
+
             end = run_by_hand(
                 plan,
                 executor,
@@ -196,8 +205,9 @@ def _execute(
                 on_line=view.on_line,
                 limits=options.limits(target),
                 origin=origin,
-                on_task_state=view.on_task_state,
+                on_task_state=note,
             )
+        beginning.tell()  # a run of which nothing was left to do has started no task
     finally:
         executor.close()
         world.close()

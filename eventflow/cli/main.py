@@ -20,6 +20,7 @@ _COMMANDS = {
     "runs": "eventflow.cli.runs",
     "tail": "eventflow.cli.tail",
     "topics": "eventflow.cli.topics",
+    "trigger": "eventflow.cli.trigger",
     "trigger-service": "eventflow.cli.trigger_service",
     "up": "eventflow.cli.up",
 }

@@ -1,0 +1,76 @@
+"""What programs that start `python flow.py …` need: what it takes, and which run has begun."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from eventflow.authoring.graph import check as problems_of
+from eventflow.authoring.graph import graph_of
+from eventflow.errors import InvalidFlow
+
+if TYPE_CHECKING:
+    from eventflow.model.run import RunRequest
+
+__all__ = ["attribute_file_option", "options", "tell_begun"]
+
+
+@click.command("options")
+@click.pass_context
+def options(context: click.Context) -> None:
+    """Print as JSON what each command takes: for programs, such as Runner."""
+    flow_class = context.obj.flow_class
+    problems = problems_of(flow_class)
+    if problems:
+        raise InvalidFlow(problems)
+    assert context.parent is not None
+    group = context.parent.command
+    assert isinstance(group, click.Group)
+    said = {
+        "flow": graph_of(flow_class).flow,
+        "options": [_said(each) for each in group.params],
+        "commands": {
+            name: [_said(each) for each in command.get_params(click.Context(command))]
+            for name, command in sorted(group.commands.items())
+        },
+    }
+    click.echo(json.dumps(said))
+
+
+def attribute_file_option() -> click.Option:
+    """`--runner-attribute-file`, of commands that begin a run."""
+    return click.Option(
+        ["--runner-attribute-file"],
+        help="Once the run has begun, write there as JSON which it is: for programs.",
+    )
+
+
+def tell_begun(file: str | None, request: RunRequest, store: str) -> None:
+    """Write which run has begun, and where it can be read. Readers see all of the file or none."""
+    if file is None:
+        return
+    said = {
+        "flow_name": request.flow,
+        "run_id": request.run_id,
+        "namespace": request.namespace,
+        "store": store,
+    }
+    unfinished = Path(f"{file}.{os.getpid()}")
+    unfinished.write_text(json.dumps(said), encoding="utf-8")
+    unfinished.replace(file)
+
+
+def _said(parameter: click.Parameter) -> dict[str, object]:
+    return {
+        "name": parameter.name,
+        "opts": parameter.opts,
+        "secondary_opts": parameter.secondary_opts,
+        "is_option": isinstance(parameter, click.Option),
+        "is_flag": isinstance(parameter, click.Option) and parameter.is_flag,
+        "nargs": parameter.nargs,
+        "multiple": parameter.multiple if isinstance(parameter, click.Option) else False,
+    }
