@@ -32,11 +32,16 @@ if TYPE_CHECKING:
     from eventflow.client.step import Step
     from eventflow.client.task import Task
     from eventflow.model.config_value import ConfigValue
+    from eventflow.programmatic.deployed import DeployedFlow
+    from eventflow.programmatic.deployer import Deployer
+    from eventflow.programmatic.runner import Runner
 
 __all__ = [
     "Config",
     "ConfigValue",
     "DataArtifact",
+    "DeployedFlow",
+    "Deployer",
     "Event",
     "Flow",
     "FlowSpec",
@@ -45,6 +50,7 @@ __all__ = [
     "Metaflow",
     "Parameter",
     "Run",
+    "Runner",
     "Step",
     "Task",
     "config_expr",
@@ -67,6 +73,8 @@ _HOMES = {
     "Config": "authoring.config",
     "ConfigValue": "model.config_value",
     "DataArtifact": "client.artifacts",
+    "DeployedFlow": "programmatic.deployed",
+    "Deployer": "programmatic.deployer",
     "Event": "authoring.event",
     "Flow": "client.flow",
     "FlowSpec": "authoring.flow_spec",
@@ -75,6 +83,7 @@ _HOMES = {
     "Metaflow": "client.metaflow",
     "Parameter": "authoring.parameter",
     "Run": "client.run",
+    "Runner": "programmatic.runner",
     "Step": "client.step",
     "Task": "client.task",
     "config_expr": "authoring.config_expr",

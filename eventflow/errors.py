@@ -12,10 +12,6 @@
     │   └── InvalidMerge           └── NotFound
     │       ├── MissingInMergeArtifacts    └── Ambiguous
     │       └── UnhandledInMergeArtifacts
-    │   │   └── ConfigReadOnly     └── NotFound
-    │   └── InvalidMerge               └── Ambiguous
-    │       ├── MissingInMergeArtifacts
-    │       └── UnhandledInMergeArtifacts
     ├── OperatorError              whoever runs eventflow acts
     │   ├── InvalidSettings        ├── TopicMismatch
     │   ├── BusUnreachable         ├── BusForbidden

@@ -33,7 +33,7 @@ def command(
     as_json: bool,
 ) -> None:
     """Publish an event; on return it is durable."""
-    from eventflow import Event
+    from eventflow.authoring.event import Event
 
     event = Event(
         name, payload=_payload(payload, fields), project=project, branch=branch, id=event_id

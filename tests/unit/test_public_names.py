@@ -19,6 +19,7 @@ NAMES = {
     *("DataArtifact", "namespace", "get_namespace", "default_namespace"),
     *("IncludeFile", "Config", "ConfigValue", "config_expr"),
     *("Metaflow", "metadata", "get_metadata", "default_metadata"),
+    *("Runner", "Deployer", "DeployedFlow"),
 }
 
 
@@ -42,7 +43,7 @@ def test_a_type_checker_sees_what_the_program_gets() -> None:
     assert seen == {name: f"eventflow.{home}" for name, home in eventflow._HOMES.items()}
 
 
-@pytest.mark.parametrize("name", ["foreach", "Runner", "retry", "nothing"])
+@pytest.mark.parametrize("name", ["foreach", "retry", "nothing"])
 def test_a_name_that_is_not_there_is_an_attribute_error(name: str) -> None:
     with pytest.raises(AttributeError, match=f"'eventflow' has no attribute '{name}'"):
         getattr(eventflow, name)
