@@ -20,6 +20,7 @@ from eventflow.errors import NotFound
         ("deployments", "list"),
         ("deployments", "show", "F"),
         ("deployments", "delete", "F"),
+        ("trigger", "F"),
     ],
 )
 def test_a_command_that_reads_makes_no_state_folder(
