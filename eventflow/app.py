@@ -141,7 +141,8 @@ def runner(world: World, registry: CollectorRegistry) -> Runner:
     from eventflow.execution.driver import RunLimits
     from eventflow.metrics import RunnerMetrics
     from eventflow.services.presence import Host, Presence
-    from eventflow.services.runner import Runner, RunnerParts
+    from eventflow.services.runner import Runner
+    from eventflow.services.runner_parts import RunnerParts
     from eventflow.services.slots import Slots
     from eventflow.services.task_states import TaskStates
 

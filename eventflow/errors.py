@@ -137,6 +137,8 @@ class InvalidParameter(AuthorError):
 
 class InvalidTag(AuthorError):
     """A tag of a run that it cannot have, or cannot lose."""
+
+
 class InvalidOption(AuthorError):
     """A command has no option of that name, or the option cannot have that value."""
 

@@ -1,4 +1,6 @@
-"""Requesting a run of a deployed flow by hand: the same record that the trigger service writes.
+"""Requesting a run of a deployed flow by hand, and cancelling a requested run.
+
+A request by hand is the same record that the trigger service writes.
 
 The version is the one in force for the events of the flow's own namespace. Its parameters are
 checked here, against what the deployment says of them, so that a runner never meets a wrong one.
@@ -12,8 +14,14 @@ from typing import TYPE_CHECKING
 
 from eventflow import deploy
 from eventflow.authoring.parameters import text_values
+from eventflow.bus.request_log import waiting_request, waiting_requests
 from eventflow.errors import Ambiguous, NotFound
-from eventflow.model.run import RunRequest, hand_run_id
+from eventflow.model.pathspec import split_pathspec
+from eventflow.model.run import Cancellation, RunRequest, hand_run_id
+from eventflow.settings import user_name
+from eventflow.store.finding import find_run, namespaces_of
+from eventflow.store.layout import RunPlace
+from eventflow.store.runs import place_of, read_run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -21,7 +29,16 @@ if TYPE_CHECKING:
     from eventflow.context import World
     from eventflow.model.deployment import Deployment
 
-__all__ = ["find_in_force", "new_request", "request_run", "versions_in_force"]
+__all__ = [
+    "cancel_run",
+    "find_in_force",
+    "find_requested",
+    "new_request",
+    "request_run",
+    "versions_in_force",
+]
+
+_SHORTEST = 6
 
 
 def versions_in_force(world: World) -> Iterator[Deployment]:
@@ -76,6 +93,8 @@ def new_request(world: World, version: Deployment, given: Mapping[str, str]) -> 
         roots=(),
         hops=0,
         requested_at=now,
+        tags=version.tags,
+        system_tags=version.system_tags,
     )
 
 
@@ -87,3 +106,71 @@ def request_run(world: World, request: RunRequest) -> None:
         RecordTooLarge: its parameters are more than a record holds; nothing was written.
     """
     world.bus.publish([world.codec.new_record(request)])
+
+
+def find_requested(world: World, pathspec: str) -> RunPlace:
+    """A run, waiting or begun, by `Flow/run` or `project/branch/Flow/run`.
+
+    The first 6 characters of its id are enough when they are unique.
+
+    Raises:
+        NotFound: there is no such flow or run.
+        Ambiguous: several runs have such an id; the message lists them.
+    """
+    namespace, (flow, run) = split_pathspec(pathspec, 2)
+    found = _begun(world, namespace, flow, run)
+    if len(run) >= _SHORTEST:
+        found |= {
+            place_of(each)
+            for each in waiting_requests(world.bus, world.decoder, world.topics)
+            if each.flow == flow
+            and namespace in (None, each.namespace)
+            and each.run_id.startswith(run)
+        }
+    if not found:
+        raise NotFound(
+            f"There is no run {pathspec}: give at least the first {_SHORTEST} characters of its id;"
+            " `eventflow runs` lists them."
+        )
+    if len(found) > 1:
+        listed = ", ".join(sorted(f"{each.namespace}/{flow}/{each.run_id}" for each in found))
+        raise Ambiguous(f"{pathspec} fits several runs; name one: {listed}.")
+    return found.pop()
+
+
+def _begun(world: World, namespace: str | None, flow: str, run: str) -> set[RunPlace]:
+    namespaces = namespaces_of(world.store, flow, namespace)
+    if not namespaces:
+        return set()
+    try:
+        return {find_run(world.store, flow, namespaces, run)}
+    except Ambiguous:
+        raise
+    except NotFound:
+        return set()
+
+
+def cancel_run(world: World, place: RunPlace) -> None:
+    """Have a requested run end as cancelled, unless it ends before. On return that is durable.
+
+    A runner sees to it: one that waits never starts, the tasks of one that runs are killed.
+
+    Raises:
+        NotFound: it is a run by hand, which its own process ends.
+    """
+    request = waiting_request(world.bus, world.decoder, world.topics, place.run_id)
+    if request is None and _is_by_hand(world, place):
+        raise NotFound(
+            f"{place.flow}/{place.run_id} is run by hand: interrupt its process (Ctrl-C) instead."
+        )
+    reason = f"cancelled by {user_name(world.settings)}"
+    now = world.effects.clock.now()
+    asked = Cancellation(place.run_id, reason, now, request)
+    world.bus.publish([world.codec.new_record(asked)])
+
+
+def _is_by_hand(world: World, place: RunPlace) -> bool:
+    # A run that was accepted a moment ago may have no run.json yet; one by hand always has.
+    if world.store.info(place.run) is None:
+        return False
+    return read_run(world.store, place).request.version == 0

@@ -8,8 +8,8 @@ import click
 
 from eventflow.authoring.graph import graph_of
 from eventflow.cli import flow_about, flow_dump, flow_logs, flow_tag
-from eventflow.cli.flow_parameters import config_options, take_configs
 from eventflow.cli.flow_options import options
+from eventflow.cli.flow_parameters import config_options, take_configs
 from eventflow.cli.flow_run import resume_command, run_command
 from eventflow.cli.flow_target import Target
 from eventflow.cli.flow_trigger import trigger_command

@@ -16,7 +16,7 @@ from eventflow.errors import InvalidFlow
 if TYPE_CHECKING:
     from eventflow.model.run import RunRequest
 
-__all__ = ["attribute_file_option", "options", "tell_begun"]
+__all__ = ["Beginning", "attribute_file_option", "options"]
 
 
 @click.command("options")
@@ -49,19 +49,26 @@ def attribute_file_option() -> click.Option:
     )
 
 
-def tell_begun(file: str | None, request: RunRequest, store: str) -> None:
-    """Write which run has begun, and where it can be read. Readers see all of the file or none."""
-    if file is None:
-        return
-    said = {
-        "flow_name": request.flow,
-        "run_id": request.run_id,
-        "namespace": request.namespace,
-        "store": store,
-    }
-    unfinished = Path(f"{file}.{os.getpid()}")
-    unfinished.write_text(json.dumps(said), encoding="utf-8")
-    unfinished.replace(file)
+class Beginning:
+    """Tells programs, once, which run has begun: call it when the run can be read."""
+
+    def __init__(self, file: str | None, request: RunRequest, store: str) -> None:
+        """`file` is where it is told, if anywhere; `store` where the run can be read."""
+        self._file = file
+        self._said = {
+            "flow_name": request.flow,
+            "run_id": request.run_id,
+            "namespace": request.namespace,
+            "store": store,
+        }
+
+    def tell(self) -> None:
+        """Write the file, unless it is written. Readers see all of it or none."""
+        file, self._file = self._file, None
+        if file is not None:
+            unfinished = Path(f"{file}.{os.getpid()}")
+            unfinished.write_text(json.dumps(self._said), encoding="utf-8")
+            unfinished.replace(file)
 
 
 def _said(parameter: click.Parameter) -> dict[str, object]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -12,6 +12,7 @@ from eventflow.cli.trigger import request_and_print
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from eventflow.cli.flow_target import Target
     from eventflow.model.namespace import Namespace
 
 __all__ = ["trigger_command"]
@@ -26,7 +27,7 @@ def trigger_command(flow_class: type) -> click.Command:
 
     @click.pass_obj
     def trigger(
-        target: Any,
+        target: Target,
         /,
         run_id_file: str | None,
         *,
@@ -52,7 +53,7 @@ def trigger_command(flow_class: type) -> click.Command:
     )
 
 
-def _files(target: Any, namespace: Namespace, typed: Mapping[str, str]) -> dict[str, str]:
+def _files(target: Target, namespace: Namespace, typed: Mapping[str, str]) -> dict[str, str]:
     """What stands for the files among the values, whose contents are in the store on return."""
     from eventflow.authoring.configs import resolved_parameters, with_configs
     from eventflow.authoring.include_file import IncludeFile

@@ -12,6 +12,7 @@ from eventflow.errors import EventflowError
 __all__ = ["main"]
 
 _COMMANDS = {
+    "cancel": "eventflow.cli.cancel",
     "dead-letters": "eventflow.cli.dead_letters",
     "deployments": "eventflow.cli.deployments",
     "lineage": "eventflow.cli.lineage",

@@ -10,6 +10,7 @@ from eventflow.model.deployment import Activation, Deployment
 from eventflow.model.event import EventRecord
 from eventflow.model.forward import Forward
 from eventflow.model.run import (
+    Cancellation,
     Heartbeat,
     RunPosition,
     RunRecord,
@@ -40,6 +41,7 @@ AnyRecord: TypeAlias = (
     | RunRecord
     | RunPosition
     | RunReport
+    | Cancellation
     | Heartbeat
     | TaskState
 )
@@ -60,6 +62,7 @@ RECORDS: Mapping[str, type[AnyRecord]] = {
     "RunRecord": RunRecord,
     "RunPosition": RunPosition,
     "RunReport": RunReport,
+    "Cancellation": Cancellation,
     "Heartbeat": Heartbeat,
     "TaskState": TaskState,
 }

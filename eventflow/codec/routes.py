@@ -27,6 +27,7 @@ from eventflow.model.deployment import Activation, Deployment
 from eventflow.model.event import EventRecord
 from eventflow.model.forward import Forward
 from eventflow.model.run import (
+    Cancellation,
     Heartbeat,
     RunPosition,
     RunRecord,
@@ -76,6 +77,7 @@ def routes(topics: Topics) -> Mapping[type[AnyRecord], Route]:
         RunRecord: _kept(topics.runs, _text("run_id"), "run-record"),
         RunPosition: _state(topics.runs, _position, "run-position"),
         RunReport: Route(topics.run_reports, _text("run_id"), _only("run-report")),
+        Cancellation: Route(topics.run_reports, _text("run_id"), _only("cancellation")),
         Heartbeat: _kept(topics.runners, _text("runner_id"), "heartbeat"),
         TaskState: Route(topics.run_log, _text("run_id"), _only("task-state")),
     }

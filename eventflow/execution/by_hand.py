@@ -69,7 +69,6 @@ def run_by_hand(
     limits: RunLimits = DEFAULT_LIMITS,
     origin: Origin | None = None,
     on_task_state: Callable[[TaskState], None] | None = None,
-    on_begun: Callable[[], None] = lambda: None,
 ) -> EndFile:
     """Execute a run to its end, and decide that end. With `origin` what that run has finished is
     taken over.
@@ -77,15 +76,14 @@ def run_by_hand(
     SIGINT and SIGTERM cancel it: tasks get a SIGINT and some seconds; a second SIGINT kills them.
 
     Call it in the main thread. No task of the run is left when it returns or raises. All lines
-    of an attempt have come before its end does. `on_begun` is called once the run can be read,
-    before its first task.
+    of an attempt have come before its end does.
 
     Raises:
         StoreUnreachable, StoreForbidden, BucketMissing: its beginning or its end cannot be
             written. A reader takes the run for failed then: its process stopped.
     """
     driver = RunDriver(plan, executor, store, effects, limits=limits, on_task_state=on_task_state)
-    return _RunByHand(plan, driver, executor, store, effects, on_line).run(origin, on_begun)
+    return _RunByHand(plan, driver, executor, store, effects, on_line).run(origin)
 
 
 class _RunByHand:
@@ -105,7 +103,7 @@ class _RunByHand:
         self._marks: list[str] = []
         self._marked_at = timedelta()
 
-    def run(self, origin: Origin | None, on_begun: Callable[[], None]) -> EndFile:
+    def run(self, origin: Origin | None) -> EndFile:
         """See `run_by_hand`."""
         request, graph = self._plan.request, self._plan.graph
         self._mark()  # first, so that nobody ever sees the run without one
@@ -114,7 +112,6 @@ class _RunByHand:
         try:
             with _Interruption() as interruption:
                 try:
-                    on_begun()
                     if origin is not None:
                         clone_finished(self._store, origin, self._place, graph)
                     self._driver.begin(reuse=origin is not None)

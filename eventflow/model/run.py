@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from eventflow.model.trigger import Source
 
 __all__ = [
+    "Cancellation",
     "Cause",
     "Heartbeat",
     "Outcome",
@@ -135,6 +136,19 @@ class RunReport:
     epoch: int
     runner_id: str
     is_released: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Cancellation:
+    """Somebody wants a requested run to end as cancelled; its custodian sees to it.
+
+    `request` is there when no runner had accepted it yet, so that it can end without a start.
+    """
+
+    run_id: str
+    reason: str
+    asked_at: datetime
+    request: RunRequest | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from eventflow import deploy, requesting
-from eventflow.bus.request_log import waiting_requests
 from eventflow.client.flow import Flow
 from eventflow.context import world
 from eventflow.errors import NotFound
 from eventflow.model.namespace import Namespace
 from eventflow.programmatic.options import words_of
 from eventflow.programmatic.triggered import TriggeredRun
-from eventflow.store.finding import find_run
 from eventflow.store.layout import RunPlace
 
 if TYPE_CHECKING:
@@ -61,7 +59,8 @@ class DeployedFlow:
             Ambiguous: several runs, or flows of several namespaces, are called so.
         """
         found = deploy.find_version(world(), identifier, None)
-        return TriggeredRun(_place(found.namespace, found.flow, run_id))
+        name = f"{found.namespace}/{found.flow}/{run_id}"
+        return TriggeredRun(requesting.find_requested(world(), name))
 
     @property
     def name(self) -> str:
@@ -142,15 +141,3 @@ class DeployedFlow:
 
     def __repr__(self) -> str:
         return f"<DeployedFlow {self.name} version {self.version}>"
-
-
-def _place(namespace: str, flow: str, run_id: str) -> RunPlace:
-    try:
-        return find_run(world().store, flow, (namespace,), run_id)
-    except NotFound:
-        waiting = waiting_requests(world().bus, world().decoder, world().topics)
-        for each in waiting:
-            is_of = (each.namespace, each.flow) == (namespace, flow)
-            if is_of and each.run_id.startswith(run_id):
-                return RunPlace(namespace, flow, each.run_id)
-        raise

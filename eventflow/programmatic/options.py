@@ -25,12 +25,13 @@ _OTHER_NAMES = {"decospecs": "with", "tags": "tag"}
 
 @dataclass(frozen=True, slots=True)
 class _Option:
-    """An option: how it is written, and how its opposite is."""
+    """An option: how it is written, and how its opposite is; how many values follow it."""
 
     spelling: str
     opposite: str | None
     is_flag: bool
     is_repeatable: bool
+    values: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +126,7 @@ def _by_name(said: Sequence[Mapping[str, Any]]) -> dict[str, _Option]:
         if not (each["is_option"] and longs):
             continue
         opposites = [*each["secondary_opts"], None]
-        option = _Option(longs[0], opposites[0], each["is_flag"], each["multiple"])
+        option = _Option(longs[0], opposites[0], each["is_flag"], each["multiple"], each["nargs"])
         found |= {spelling[2:].replace("-", "_"): option for spelling in longs}
     return found
 
@@ -154,11 +155,25 @@ def _option_words(option: _Option, value: object) -> Iterator[str]:
         return
     if option.is_flag:
         yield from _flag_words(option, value)
+    elif option.values > 1:
+        yield from _group_words(option, value)
     elif option.is_repeatable and isinstance(value, list | tuple | set | frozenset):
         for each in value:
             yield f"{option.spelling}={text_of(each)}"
     else:
         yield f"{option.spelling}={text_of(value)}"
+
+
+def _group_words(option: _Option, value: object) -> Iterator[str]:
+    """Several values at once: those of a dict, or a list of groups."""
+    groups = list(value.items()) if isinstance(value, dict) else value
+    if not isinstance(groups, list | tuple):
+        raise InvalidOption(f"{value!r} is neither a dict nor a list.")
+    for group in groups:
+        if not isinstance(group, list | tuple) or len(group) != option.values:
+            raise InvalidOption(f"{group!r} has not {option.values} values.")
+        yield option.spelling
+        yield from (text_of(each) for each in group)
 
 
 def _flag_words(option: _Option, value: object) -> Iterator[str]:

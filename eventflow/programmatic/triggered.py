@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, TypeVar
 
+from eventflow import requesting
 from eventflow.client.run import Run
 from eventflow.context import world
 from eventflow.errors import TimedOut
@@ -83,6 +84,13 @@ class TriggeredRun:
             return None if status in (RunState.QUEUED, RunState.RUNNING) else status
 
         return _wait(ended, f"{self.name} did not end", check_interval, timeout)
+
+    def terminate(self) -> None:
+        """Have it end as cancelled, unless it ends before; on return that is durable.
+
+        While it waits for a runner it never starts. Wait for its end with `wait_for_completion`.
+        """
+        requesting.cancel_run(world(), self._place)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, TriggeredRun):

@@ -49,6 +49,7 @@ class Standing:
 class Custody:
     """One owned partition. `requests` and `reports` wait here, decided one after another.
 
+    `has_met_reports` says that the reports were read to their end once since the restore.
     `starting` counts what `stage_start` has promised a slot. Nothing is decided here before
     `not_before` of the clock that never jumps.
     """
@@ -60,6 +61,7 @@ class Custody:
     requests: deque[Record] = field(default_factory=deque)
     reports: deque[Record] = field(default_factory=deque)
     starting: int = 0
+    has_met_reports: bool = False
     not_before: timedelta = timedelta()
     _is_reading: bool = True
     _position: RunPosition | None = None
@@ -94,7 +96,18 @@ class Custody:
 
     def can_decide(self, now: timedelta, *, has_room: bool) -> bool:
         """Whether what was read waits here for nothing but being decided."""
-        return now >= self.not_before and bool(self.reports or (self.requests and has_room))
+        can_accept = self.requests and has_room and self.has_read_reports
+        return now >= self.not_before and bool(self.reports or can_accept)
+
+    @property
+    def has_read_reports(self) -> bool:
+        """Whether every report that stood at the restore was decided, and all read since."""
+        return self.has_met_reports and not self.reports
+
+    def met_end(self, topic: str) -> None:
+        """There is nothing more to read of a topic just now."""
+        if topic == self.parts.topics.run_reports:
+            self.has_met_reports = True
 
     def regulate(self, *, has_room: bool) -> None:
         """Have further requests read only when there is room for them.

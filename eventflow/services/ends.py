@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 
 from eventflow.errors import CorruptObject
 from eventflow.model.completion import Outcome
+from eventflow.model.task import RunEnd
 from eventflow.store.runs import EndFile, mark_successful, place_of, read_end, write_end
 
 if TYPE_CHECKING:
     from eventflow.effects import Effects
     from eventflow.model.run import RunRecord, RunRequest
-    from eventflow.model.task import RunEnd
     from eventflow.store.port import Store
 
-__all__ = ["decide_end", "end_of", "end_to_publish"]
+__all__ = ["decide_end", "end_of", "end_to_publish", "fail"]
 
 _BY_NOBODY = 0
 
@@ -51,6 +51,12 @@ def decide_end(
         return write_end(store, place, end, epoch=record.epoch, at=at, nonce=nonce)
     except CorruptObject as error:
         return _unreadable(error, effects)
+
+
+def fail(store: Store, record: RunRecord, reason: str, effects: Effects) -> EndFile:
+    """Decide that a run has failed without a task that did; what stands."""
+    end = RunEnd(Outcome.FAILED, reason, {})
+    return decide_end(store, record, end, effects, nonce=effects.ids.token())
 
 
 def _unreadable(error: CorruptObject, effects: Effects) -> EndFile:

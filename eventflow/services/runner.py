@@ -11,50 +11,41 @@ It has no threads: `step` does what can be done now. It never imports user code.
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import structlog
 
 from eventflow.errors import (
-    BucketMissing,
     BusBusy,
     BusUnreachable,
     Fenced,
     Retriable,
-    StoreForbidden,
-    StoreUnreachable,
     UndecodableRecord,
 )
-from eventflow.model.completion import Outcome
 from eventflow.model.log import partition_of
 from eventflow.model.presence import WhyTakeOver, taken_over
-from eventflow.model.run import RunRecord, RunReport, RunRequest
-from eventflow.model.task import RunEnd
+from eventflow.model.run import Cancellation, RunRecord, RunReport, RunRequest
+from eventflow.services.cancelling import Cancelling
 from eventflow.services.commits import commit_all
 from eventflow.services.custody import Custody, Standing
-from eventflow.services.ends import decide_end, end_of, end_to_publish
+from eventflow.services.ends import end_of, end_to_publish, fail
 from eventflow.services.hopeless import why_hopeless
 from eventflow.services.reports import report
+from eventflow.services.slots import AWAY
 from eventflow.store.runs import EndFile, finished_tasks, place_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from eventflow.bus.deployment_log import DeploymentLog
     from eventflow.bus.port import Assignment, Poll
-    from eventflow.metrics import RunnerMetrics
     from eventflow.model.deployment import Deployment
     from eventflow.model.log import Record
-    from eventflow.services.log_parts import LogParts
-    from eventflow.services.presence import Presence
-    from eventflow.services.slots import Execution, Slots
-    from eventflow.services.task_states import TaskStates
-    from eventflow.settings import RunnerSettings
-    from eventflow.store.port import Store
+    from eventflow.services.runner_parts import RunnerParts
+    from eventflow.services.slots import Execution
 
-__all__ = ["FAULT_POINTS", "GROUP", "Runner", "RunnerParts"]
+__all__ = ["FAULT_POINTS", "GROUP", "Runner"]
 
 GROUP = "runner"
 FAULT_POINTS = (
@@ -81,21 +72,6 @@ _REFENCE = timedelta(seconds=1)
 _RETRY = timedelta(milliseconds=500)
 _HOURLY = timedelta(hours=1)
 _FETCH = 64
-_AWAY = (StoreUnreachable, StoreForbidden, BucketMissing)
-
-
-@dataclass(frozen=True, slots=True)
-class RunnerParts:
-    """The connected objects of a runner."""
-
-    log: LogParts
-    store: Store
-    deployments: DeploymentLog
-    presence: Presence
-    slots: Slots
-    task_states: TaskStates
-    settings: RunnerSettings
-    metrics: RunnerMetrics
 
 
 class Runner:
@@ -112,6 +88,7 @@ class Runner:
         )
         self._custodies: dict[int, Custody] = {}
         self._unrestored: dict[int, tuple[Assignment, timedelta]] = {}
+        self._cancelling = Cancelling(parts)
         self._is_draining = False
         self._forget_at = self._clock.elapsed() + _HOURLY
         self._metrics.slots.set(self._slots.count)
@@ -146,6 +123,7 @@ class Runner:
         if self._is_late:
             self._keep_alive()
         self._slots.advance(self._patience, lambda: self._is_late)
+        self._cancelling.look(self._is_elsewhere)
         self._conclude()
         self._forget()
         self._commit()
@@ -222,6 +200,10 @@ class Runner:
             custody = self._custodies.get(where.partition)
             if custody is not None:
                 custody.take_in(where.topic, records)
+        for where in poll.ended:
+            custody = self._custodies.get(where.partition)
+            if custody is not None:
+                custody.met_end(where.topic)
 
     def _restore(self) -> None:
         now = self._clock.elapsed()
@@ -267,7 +249,7 @@ class Runner:
             self._read_reports(custody)
             self._take_overs(custody)
             self._accept(custody)
-        except _AWAY as error:
+        except AWAY as error:
             # What was staged is committed; the rest waits in its queue for the store.
             _log.warning("store.away", error=str(error))
             custody.not_before = self._clock.elapsed() + _RETRY
@@ -308,6 +290,10 @@ class Runner:
             value = self._decoded(custody, record)
             if isinstance(value, RunReport):
                 self._heed(custody, value)
+            elif isinstance(value, Cancellation):
+                if custody.is_staged(value.run_id):
+                    break  # decided when it is known what the run is then
+                self._cancel(custody, value)
             custody.reports.popleft()
             custody.stage_read(record)
             if self._is_late:
@@ -325,6 +311,16 @@ class Runner:
         if end is not None:
             self._slots.stop(report.run_id)
             self._stage_end(custody, standing.record, end)
+
+    def _cancel(self, custody: Custody, asked: Cancellation) -> None:
+        """End a run as cancelled, unless it has ended: decided before the cancellation counts as
+        read, so that whoever dies here leaves it to the next custodian."""
+        standing, request = custody.open.get(asked.run_id), asked.request
+        record = standing.record if standing else None
+        if record is None and request is not None and not self._is_known(custody, request):
+            record = self._cancelling.record_of_unstarted(request)
+        if record is not None and record.run_id == asked.run_id:
+            self._stage_end(custody, record, self._cancelling.end(record, asked.reason))
 
     def _forget(self) -> None:
         """Remove what nobody can ask for any more, now and then."""
@@ -368,7 +364,8 @@ class Runner:
         most = self._parts.settings.max_take_overs
         hopeless = why_hopeless(taken, deployment, max_take_overs=most)
         if hopeless is not None or deployment is None:
-            self._stage_end(custody, record, self._fail(record, hopeless or ""))
+            end = fail(self._store, record, hopeless or "", self._log_parts.effects)
+            self._stage_end(custody, record, end)
         else:
             self._stage_take_over(custody, taken, deployment, why)
 
@@ -382,14 +379,10 @@ class Runner:
 
         custody.stage_start(record, then)
 
-    def _fail(self, record: RunRecord, reason: str) -> EndFile:
-        effects, end = self._log_parts.effects, RunEnd(Outcome.FAILED, reason, {})
-        return decide_end(self._store, record, end, effects, nonce=effects.ids.token())
-
     # -- requests --------------------------------------------------------------------------------
 
     def _accept(self, custody: Custody) -> None:
-        while custody.requests and self._has_room:
+        while custody.requests and custody.has_read_reports and self._has_room:
             record = custody.requests[0]
             request = self._decoded(custody, record)
             if isinstance(request, RunRequest) and not self._is_known(custody, request):
@@ -468,9 +461,8 @@ class Runner:
 
     def _report(self) -> None:
         """Tell the custodians of other partitions about runs that ended here."""
-        mine = self._custodies.keys() | self._unrestored.keys()
         ended = [each.record for each in self._slots.ended()]
-        elsewhere = [each for each in ended if self._partition_of(each.run_id) not in mine]
+        elsewhere = [each for each in ended if self._is_elsewhere(each.run_id)]
         report(self._log_parts, self._presence.runner_id, elsewhere, is_released=False)
         for record in elsewhere:
             self._slots.release(record.run_id)
@@ -483,6 +475,11 @@ class Runner:
                 report(self._log_parts, self._presence.runner_id, [record], is_released=True)
             elif custody.has_open(record) and not custody.is_staged(record.run_id):
                 custody.stage(replace(record, runner_id=""))
+
+    def _is_elsewhere(self, run_id: str) -> bool:
+        """Whether another runner is the custodian of a run."""
+        partition = self._partition_of(run_id)
+        return partition not in self._custodies and partition not in self._unrestored
 
     def _partition_of(self, run_id: str) -> int:
         return partition_of(run_id.encode(), self._log_parts.topics.run_partitions)

@@ -44,12 +44,13 @@ if TYPE_CHECKING:
     from eventflow.model.task import TaskEnd
     from eventflow.store.port import Store
 
-__all__ = ["Execution", "Slots"]
+__all__ = ["AWAY", "Execution", "Slots"]
 
 _log = structlog.get_logger(__name__)
 _RETRY = timedelta(milliseconds=500)
 _NO_WAIT = timedelta()
-_AWAY = (StoreUnreachable, StoreForbidden, BucketMissing)
+AWAY = (StoreUnreachable, StoreForbidden, BucketMissing)
+"""The store cannot be asked now: the same step comes again."""
 
 
 @dataclass(slots=True)
@@ -142,6 +143,31 @@ class Slots:
         else:
             self._executions.pop(run_id, None)
 
+    def cancel(self, run_id: str, reason: str) -> EndFile | None:
+        """End a run that is in a slot here as cancelled, and decide that at once; how it ended
+        if it has before. None when it is in none. It waits for its release, as others do.
+
+        Raises:
+            StoreUnreachable, StoreForbidden, BucketMissing: nothing is decided; its tasks are
+                stopped all the same. Call it again.
+        """
+        execution = self._executions.get(run_id)
+        if execution is None:
+            return None
+        if execution.driver is not None:
+            execution.driver.cancel(reason)
+        elif execution.stillborn is None:
+            execution.stillborn = RunEnd(Outcome.CANCELLED, reason, {})
+        if execution.end is None:
+            self._decide(execution)
+        return execution.end
+
+    def adopt(self, execution: Execution, end: EndFile) -> None:
+        """Stop an execution whose run somebody else has ended; the end waits to be told."""
+        if execution.driver is not None:
+            execution.driver.cancel(end.reason)
+        execution.end = end
+
     def stop(self, run_id: str) -> None:
         """Stop an execution that has no meaning any more; nothing of it is decided."""
         execution = self._executions.pop(run_id, None)
@@ -201,7 +227,7 @@ class Slots:
     def _trying(self, execution: Execution, step: Callable[[Execution], None]) -> None:
         try:
             step(execution)
-        except (*_AWAY, OSError) as error:
+        except (*AWAY, OSError) as error:
             # Nothing is decided while the store is away, or this machine's disk is full: the
             # same step comes again.
             _log.warning("run.waiting", run_id=execution.record.run_id, error=str(error))
@@ -215,7 +241,7 @@ class Slots:
             self._write_beginning(execution, plan.request.causes)
             driver = self._driver(plan)
             driver.begin(reuse=execution.record.epoch > 1)
-        except _AWAY:
+        except AWAY:
             raise
         except (AuthorError, OperatorError, UndecodableRecord) as error:
             execution.stillborn = RunEnd(Outcome.FAILED, _one_line(error), {})

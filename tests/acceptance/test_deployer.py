@@ -6,9 +6,10 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
-from eventflow import DeployedFlow, Deployer, Flow, Run
+from eventflow import DeployedFlow, Deployer, Flow, Run, Runner, requesting
 from eventflow.context import World
 from eventflow.errors import (
     CommandFailed,
@@ -19,23 +20,32 @@ from eventflow.errors import (
     TimedOut,
 )
 from eventflow.model.run import RunState
-from tests.acceptance.installation import SHORT_CLOCKS, Installation
+from tests.acceptance.installation import Installation
+from tests.servers.processes import ServerProcess
+from tests.support.cluster import Cluster
 from tests.support.eventually import eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 
-SETTINGS = SHORT_CLOCKS
-PATIENCE = 60
+SETTINGS = {"EVENTFLOW_RUNNER__GRACE": "1"}
+PATIENCE = 90
 FLOW = """
+import time
+from pathlib import Path
+
 from eventflow import FlowSpec, JSONType, Parameter, current, step
 
 
 class {name}(FlowSpec):
     number = Parameter("number", type=int, required=True)
+    gate = Parameter("gate", default="")
     more = Parameter("more", type=JSONType, default={{"a": 1}})
 
     @step
     def start(self):
+        print("begins", flush=True)
+        while self.gate and not Path(self.gate).exists():
+            time.sleep(0.02)
         self.doubled = self.number * 2
         self.was_triggered = current.trigger is not None
         self.next(self.end)
@@ -71,7 +81,15 @@ def runner(lasting_installation: Installation, world: World) -> Iterator[None]:
     """A runner, for this test only."""
     process = lasting_installation.cluster.start("runner")
     yield
-    lasting_installation.cluster.kill(process)
+    _leave(lasting_installation.cluster, process)
+
+
+def _leave(cluster: Cluster, process: ServerProcess) -> None:
+    """Let a runner go in good order: its partitions are free at once."""
+    leaving = psutil.Process(process.pid)
+    leaving.terminate()
+    psutil.wait_procs([leaving], timeout=PATIENCE)
+    cluster.kill(process)
 
 
 def test_a_flow_is_deployed_found_triggered_and_deleted(
@@ -124,11 +142,55 @@ def test_a_triggered_run_is_queued_until_a_runner_takes_it(
     assert DeployedFlow.get_triggered_run(deployed.name, triggered.run_id[:8]) == triggered
     with pytest.raises(TimedOut, match=r"Waits/h\w+ did not begin within 0.1 seconds"):
         triggered.wait_for_run(check_interval=0.02, timeout=0.1)
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFound, match="There is no run default/prod/Waits/hnothing"):
         DeployedFlow.get_triggered_run(deployed.name, "hnothing")
     runner = lasting_installation.cluster.start("runner")
     assert triggered.wait_for_completion(check_interval=0.1, timeout=PATIENCE) == "succeeded"
-    lasting_installation.cluster.kill(runner)
+    _leave(lasting_installation.cluster, runner)
+
+
+def test_a_run_that_executes_is_terminated_once_and_for_all(
+    lasting_installation: Installation, world: World, runner: None, tmp_path: Path
+) -> None:
+    deployed = Deployer(_flow(tmp_path, "Stopped"), show_output=False).eventflow().create()
+    triggered = deployed.trigger(number=1, gate=tmp_path / "never")
+    run = triggered.wait_for_run(check_interval=0.1, timeout=PATIENCE)
+    by_hand = Runner(tmp_path / "stopped.py", show_output=False).run(number=1).run
+
+    triggered.terminate()
+    status = triggered.wait_for_completion(check_interval=0.1, timeout=PATIENCE)
+    triggered.terminate()
+    lasting_installation.cluster.eventflow("cancel", f"Stopped/{run.id[:8]}")
+
+    assert status == "cancelled"
+    assert run.reason.startswith("cancelled by ")
+    with pytest.raises(NotFound, match="is run by hand: interrupt its process"):
+        requesting.cancel_run(world, by_hand._place)
+    assert by_hand.successful
+    last = deployed.trigger(number=2)
+    assert last.wait_for_completion(check_interval=0.1, timeout=PATIENCE) == "succeeded"
+    _check_one_completion(lasting_installation, run.id, "cancelled")
+
+
+def test_a_run_that_waits_for_a_runner_is_cancelled_without_a_start(
+    lasting_installation: Installation, world: World, tmp_path: Path
+) -> None:
+    cluster = lasting_installation.cluster
+    deployed = Deployer(_flow(tmp_path, "Unstarted"), show_output=False).eventflow().create()
+    triggered, other = deployed.trigger(number=1), deployed.trigger(number=2)
+
+    dry = cluster.eventflow("cancel", "--dry-run", triggered.name)
+    said = cluster.eventflow("cancel", f"Unstarted/{triggered.run_id[:12]}", "--json")
+    runner = cluster.start("runner")
+
+    assert triggered.wait_for_completion(check_interval=0.1, timeout=PATIENCE) == "cancelled"
+    assert other.wait_for_completion(check_interval=0.1, timeout=PATIENCE) == "succeeded"
+    assert "would cancel" in dry.stdout
+    assert json.loads(said.stdout)["cancels"] == triggered.pathspec
+    assert triggered.run is not None
+    assert list(triggered.run.steps()) == []
+    _check_one_completion(lasting_installation, triggered.run_id, "cancelled")
+    _leave(cluster, runner)
 
 
 def test_wrong_parameters_request_nothing(
@@ -215,6 +277,7 @@ def _succeeded(run_id: str) -> int:
     [
         (("trigger", "Unheard", "-p", "a=1"), 3, "Unheard is not deployed"),
         (("trigger", "Unheard", "-p", "a"), 2, "is written name=value"),
+        (("cancel", "Unheard/habcdefg"), 3, "There is no run Unheard/habcdefg"),
     ],
 )
 def test_a_trigger_of_nothing_says_so(

@@ -48,6 +48,7 @@ class GreetFlow(FlowSpec):
     more = Parameter("more", type=JSONType, default=None)
     wait_for = Parameter("wait_for", default="")
     fail = Parameter("fail", default=False)
+    needs = Parameter("needs", default="")
 
     @step
     def start(self):
@@ -63,6 +64,7 @@ class GreetFlow(FlowSpec):
 
     @step
     def end(self):
+        assert not self.needs or Path(self.needs).exists(), "it is not there"
         self.branch = current.branch_name
 
 
@@ -131,6 +133,40 @@ def test_a_run_that_fails_is_returned_as_failed(world: World, flow: Path) -> Non
     assert (executing.status, executing.returncode) == ("failed", 1)
     assert executing.run.state is RunState.FAILED
     assert "as you wish" in executing.run.reason
+
+
+def test_a_run_is_resumed_where_it_failed_or_at_a_step(
+    world: World, flow: Path, gate: Path
+) -> None:
+    runner = Runner(flow, show_output=False)
+    failed = runner.run(needs=gate, tags=["a", "b"])
+    gate.touch()
+
+    resumed = runner.resume(origin_run_id=failed.run.id)
+    again = runner.resume("start", origin_run_id=failed.run.id)
+    whole = runner.resume(origin_run_id=resumed.run.id)
+
+    assert failed.run.user_tags == {"a", "b"}
+    assert [each.status for each in (failed, resumed, again, whole)] == [
+        *("failed", "successful", "successful", "successful")
+    ]
+    assert [("[start] pid" in each.stdout) for each in (resumed, again, whole)] == [
+        *(False, True, False)
+    ]
+    assert whole.run.data.branch == resumed.run.data.branch
+    with pytest.raises(CommandFailed, match="has no step 'nowhere'"):
+        runner.resume("nowhere", origin_run_id=failed.run.id)
+
+
+def test_a_run_is_resumed_beside_the_program(world: World, flow: Path, gate: Path) -> None:
+    async def resume() -> str:
+        runner = Runner(flow, show_output=False)
+        failed = runner.run(needs=gate)
+        gate.touch()
+        resumed = await runner.async_resume(origin_run_id=failed.run.id)
+        return (await resumed.wait()).status
+
+    assert asyncio.run(resume()) == "successful"
 
 
 @pytest.mark.parametrize(

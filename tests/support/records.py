@@ -32,6 +32,7 @@ from eventflow.model.forward import Forward, Listener
 from eventflow.model.graph import FlowGraph
 from eventflow.model.offset import Offset
 from eventflow.model.run import (
+    Cancellation,
     Cause,
     Heartbeat,
     RunPosition,
@@ -96,6 +97,7 @@ EXAMPLES: tuple[AnyRecord, ...] = (
     RunRecord(_RUN, 1, "runner1", _REQUEST, AT),
     RunPosition("requests-id", 5, "reports-id", 6),
     RunReport(_RUN, 1, "runner1"),
+    Cancellation(_RUN, "by ann", AT, _REQUEST),
     Heartbeat("runner1", "host", "boot", 77, 2, (), is_gone=False, sent_at=AT),
     TaskState(_NS, _FLOW, _RUN, 1, "start", "0", 0, "running", AT),
 )

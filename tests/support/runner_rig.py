@@ -51,7 +51,8 @@ from eventflow.model.topics import Topics
 from eventflow.model.trigger import Source
 from eventflow.services.log_parts import LogParts
 from eventflow.services.presence import Host, Presence
-from eventflow.services.runner import Runner, RunnerParts
+from eventflow.services.runner import Runner
+from eventflow.services.runner_parts import RunnerParts
 from eventflow.services.slots import Slots
 from eventflow.services.task_states import TaskStates
 from eventflow.settings import RunnerSettings

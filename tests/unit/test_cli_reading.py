@@ -21,6 +21,7 @@ from eventflow.errors import NotFound
         ("deployments", "show", "F"),
         ("deployments", "delete", "F"),
         ("trigger", "F"),
+        ("cancel", "F/run"),
     ],
 )
 def test_a_command_that_reads_makes_no_state_folder(

@@ -36,6 +36,7 @@ KEYS = {
     "RunRecord": ("test.runs", RUN),
     "RunPosition": ("test.runs", "position"),
     "RunReport": ("test.run-reports", RUN),
+    "Cancellation": ("test.run-reports", RUN),
     "Heartbeat": ("test.runners", "runner1"),
     "TaskState": ("test.run-log", RUN),
 }

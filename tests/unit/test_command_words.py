@@ -17,14 +17,24 @@ NOTHING = (
 
 
 def _option(*spellings: str, **said: Any) -> dict[str, Any]:
-    plain = {"secondary_opts": [], "is_option": True, "is_flag": False, "multiple": False}
+    plain = {
+        "secondary_opts": [],
+        "is_option": True,
+        "is_flag": False,
+        "multiple": False,
+        "nargs": 1,
+    }
     return {"name": "any", "opts": list(spellings), **plain, **said}
 
 
 OPTIONS = FlowOptions.from_json(
     {
         "flow": "F",
-        "options": [_option("--branch"), _option("--production", is_flag=True)],
+        "options": [
+            _option("--branch"),
+            _option("--production", is_flag=True),
+            _option("--config-value", multiple=True, nargs=2),
+        ],
         "commands": {
             "run": [
                 _option("--alpha"),
@@ -74,13 +84,26 @@ def test_options_of_the_flow_stand_before_the_command() -> None:
     assert OPTIONS.words("run", {"production": False}, {}) == ["run"]
 
 
+@pytest.mark.parametrize("given", [{"limits": {"rows": 3}}, [("limits", {"rows": 3})]])
+def test_an_option_with_several_values_takes_a_dict_or_a_list_of_groups(given: Any) -> None:
+    words = OPTIONS.words("show", {"config_value": given}, {})
+
+    assert words == ["--config-value", "limits", '{"rows": 3}', "show"]
+
+
+@pytest.mark.parametrize("given", ["limits", [("limits",)], [3]])
+def test_a_group_with_too_few_values_is_an_error(given: Any) -> None:
+    with pytest.raises(InvalidOption, match="option 'config_value'"):
+        OPTIONS.words("show", {"config_value": given}, {})
+
+
 def test_all_mistakes_are_told_at_once_with_what_there_is() -> None:
     with pytest.raises(InvalidOption) as caught:
         OPTIONS.words("run", {"brunch": 1}, {"alpa": 1, "live": "yes", "alpha": object()})
 
     lines = str(caught.value).splitlines()
     assert lines == [
-        "F, before a command, has no option 'brunch'; it has: branch, production.",
+        "F, before a command, has no option 'brunch'; it has: branch, config_value, production.",
         "F run has no option 'alpa'; it has: alpha, live, set_here, tag, with, with_dash.",
         "F run, option 'live': 'yes' is neither True nor False.",
         f"F run, option 'alpha': {NOTHING}",
