@@ -7,6 +7,7 @@
     │   ├── InvalidTrigger         ├── InvalidPayload
     │   ├── ArtifactNotStorable    │   └── EventTooLarge
     │   ├── ArtifactNotReadable    ├── ArtifactMissing
+    │   ├── InvalidDecorator       ├── CardMissing
     │   ├── ArtifactReadOnly       ├── InvalidTag
     │   │   └── ConfigReadOnly     └── NotFound
     │   └── InvalidMerge               └── Ambiguous
@@ -19,7 +20,7 @@
     │   ├── BucketMissing          ├── StoreUnsuitable
     │   ├── ObjectMissing          ├── CorruptObject
     │   ├── RecordTooLarge         ├── AlreadyRunning
-    │   └── DeployFenced
+    │   ├── InvalidSecret          └── DeployFenced
     ├── Retriable                  nobody acts: the caller tries again from its last position
     │   ├── Fenced                 └── BusBusy
     └── UndecodableRecord          the record goes to `dead-letters`, its partition goes on
@@ -49,6 +50,7 @@ __all__ = [
     "BusBusy",
     "BusForbidden",
     "BusUnreachable",
+    "CardMissing",
     "ConfigReadOnly",
     "CorruptObject",
     "DeployFenced",
@@ -57,11 +59,13 @@ __all__ = [
     "Fenced",
     "FlowProblem",
     "InvalidConfig",
+    "InvalidDecorator",
     "InvalidFlow",
     "InvalidMerge",
     "InvalidName",
     "InvalidParameter",
     "InvalidPayload",
+    "InvalidSecret",
     "InvalidSettings",
     "InvalidTag",
     "InvalidTrigger",
@@ -122,6 +126,10 @@ class InvalidName(AuthorError):
     """A project, branch, flow, step, event or namespace has a name that it cannot have."""
 
 
+class InvalidDecorator(AuthorError):
+    """A decorator that was given as text, with `--with`, is none, or not as it has to be."""
+
+
 class InvalidTrigger(AuthorError):
     """What is said of a trigger cannot be deployed."""
 
@@ -160,6 +168,10 @@ class ConfigReadOnly(ArtifactReadOnly, TypeError):
 
 class ArtifactMissing(AuthorError, AttributeError):
     """A task has no artifact of that name. It is an AttributeError, so that `hasattr` works."""
+
+
+class CardMissing(AuthorError, AttributeError):
+    """A step adds to a card that it does not have."""
 
 
 class InvalidMerge(AuthorError):
@@ -246,6 +258,10 @@ class CorruptObject(OperatorError):
 
 class RecordTooLarge(OperatorError):
     """The bus refused a record over its size limit; nothing of it was written."""
+
+
+class InvalidSecret(OperatorError):
+    """A source of `@secrets` gives no value that can be used; the message has no value either."""
 
 
 class AlreadyRunning(OperatorError):
