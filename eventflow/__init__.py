@@ -13,16 +13,31 @@ if TYPE_CHECKING:
     from eventflow.authoring.config_expr import config_expr
     from eventflow.authoring.current import current
     from eventflow.authoring.event import Event
+    from eventflow.authoring.exit_hook import exit_hook
     from eventflow.authoring.flow_spec import FlowSpec
     from eventflow.authoring.include_file import IncludeFile
     from eventflow.authoring.parameter import JSONType, Parameter
     from eventflow.authoring.project import project
     from eventflow.authoring.step import step
+    from eventflow.authoring.step_decorators import (
+        card,
+        catch,
+        environment,
+        resources,
+        retry,
+        secrets,
+        timeout,
+    )
     from eventflow.authoring.trigger_declarations import (
         namespaced_event_name,
         schedule,
         trigger,
         trigger_on_finish,
+    )
+    from eventflow.authoring.user_decorators import (
+        USER_SKIP_STEP,
+        UserStepDecorator,
+        user_step_decorator,
     )
     from eventflow.client.artifacts import DataArtifact
     from eventflow.client.flow import Flow
@@ -37,6 +52,7 @@ if TYPE_CHECKING:
     from eventflow.programmatic.runner import Runner
 
 __all__ = [
+    "USER_SKIP_STEP",
     "Config",
     "ConfigValue",
     "DataArtifact",
@@ -53,23 +69,34 @@ __all__ = [
     "Runner",
     "Step",
     "Task",
+    "UserStepDecorator",
+    "card",
+    "catch",
     "config_expr",
     "current",
     "default_metadata",
     "default_namespace",
+    "environment",
+    "exit_hook",
     "get_metadata",
     "get_namespace",
     "metadata",
     "namespace",
     "namespaced_event_name",
     "project",
+    "resources",
+    "retry",
     "schedule",
+    "secrets",
     "step",
+    "timeout",
     "trigger",
     "trigger_on_finish",
+    "user_step_decorator",
 ]
 
 _HOMES = {
+    "USER_SKIP_STEP": "authoring.user_decorators",
     "Config": "authoring.config",
     "ConfigValue": "model.config_value",
     "DataArtifact": "client.artifacts",
@@ -86,20 +113,30 @@ _HOMES = {
     "Runner": "programmatic.runner",
     "Step": "client.step",
     "Task": "client.task",
+    "UserStepDecorator": "authoring.user_decorators",
+    "card": "authoring.step_decorators",
+    "catch": "authoring.step_decorators",
     "config_expr": "authoring.config_expr",
     "current": "authoring.current",
     "default_metadata": "client.metaflow",
     "default_namespace": "client.scope",
+    "environment": "authoring.step_decorators",
+    "exit_hook": "authoring.exit_hook",
     "get_metadata": "client.metaflow",
     "get_namespace": "client.scope",
     "metadata": "client.metaflow",
     "namespace": "client.scope",
     "namespaced_event_name": "authoring.trigger_declarations",
     "project": "authoring.project",
+    "resources": "authoring.step_decorators",
+    "retry": "authoring.step_decorators",
     "schedule": "authoring.trigger_declarations",
+    "secrets": "authoring.step_decorators",
     "step": "authoring.step",
+    "timeout": "authoring.step_decorators",
     "trigger": "authoring.trigger_declarations",
     "trigger_on_finish": "authoring.trigger_declarations",
+    "user_step_decorator": "authoring.user_decorators",
 }
 
 

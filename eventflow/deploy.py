@@ -15,13 +15,21 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 
 from eventflow.authoring.configs import with_configs
+from eventflow.authoring.decorator_problems import inline_secret_problems
 from eventflow.authoring.graph import graph_of
 from eventflow.authoring.included_files import read_files, store_files
 from eventflow.authoring.own_tags import own_tags
 from eventflow.authoring.parameters import parameter_specs
 from eventflow.authoring.triggers import compile_schedule, compile_trigger
 from eventflow.bus.reading import read_to_end
-from eventflow.errors import Ambiguous, DeployFenced, Fenced, NotFound, UndecodableRecord
+from eventflow.errors import (
+    Ambiguous,
+    DeployFenced,
+    Fenced,
+    InvalidFlow,
+    NotFound,
+    UndecodableRecord,
+)
 from eventflow.execution.code import package, store_package
 from eventflow.model.decision import Decision, Verdict
 from eventflow.model.deployment import Activation, Deployment
@@ -123,6 +131,9 @@ def evaluate(
     Raises:
         InvalidFlow, InvalidTrigger, InvalidParameter, InvalidTag: the flow cannot be deployed.
     """
+    secrets = list(inline_secret_problems(flow_class))
+    if secrets:
+        raise InvalidFlow(secrets)
     parameters = parameter_specs(flow_class, context)
     archive, code = package(file, suffixes, leave_out=[world.settings.folder])
     new = NewVersion(

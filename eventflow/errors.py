@@ -7,6 +7,7 @@
     │   ├── InvalidTrigger         ├── InvalidPayload
     │   ├── ArtifactNotStorable    │   └── EventTooLarge
     │   ├── ArtifactNotReadable    ├── ArtifactMissing
+    │   ├── InvalidDecorator       ├── CardMissing
     │   ├── ArtifactReadOnly       ├── InvalidTag
     │   │   └── ConfigReadOnly     ├── InvalidOption
     │   └── InvalidMerge           └── NotFound
@@ -19,7 +20,7 @@
     │   ├── BucketMissing          ├── StoreUnsuitable
     │   ├── ObjectMissing          ├── CorruptObject
     │   ├── RecordTooLarge         ├── AlreadyRunning
-    │   └── DeployFenced
+    │   ├── InvalidSecret          └── DeployFenced
     ├── Retriable                  nobody acts: the caller tries again from its last position
     │   ├── Fenced                 ├── BusBusy
     │   └── TimedOut
@@ -52,6 +53,7 @@ __all__ = [
     "BusForbidden",
     "BusUnreachable",
     "CommandFailed",
+    "CardMissing",
     "ConfigReadOnly",
     "CorruptObject",
     "DeployFenced",
@@ -60,12 +62,14 @@ __all__ = [
     "Fenced",
     "FlowProblem",
     "InvalidConfig",
+    "InvalidDecorator",
     "InvalidFlow",
     "InvalidMerge",
     "InvalidName",
     "InvalidOption",
     "InvalidParameter",
     "InvalidPayload",
+    "InvalidSecret",
     "InvalidSettings",
     "InvalidTag",
     "InvalidTrigger",
@@ -127,6 +131,10 @@ class InvalidName(AuthorError):
     """A project, branch, flow, step, event or namespace has a name that it cannot have."""
 
 
+class InvalidDecorator(AuthorError):
+    """A decorator that was given as text, with `--with`, is none, or not as it has to be."""
+
+
 class InvalidTrigger(AuthorError):
     """What is said of a trigger cannot be deployed."""
 
@@ -169,6 +177,10 @@ class ConfigReadOnly(ArtifactReadOnly, TypeError):
 
 class ArtifactMissing(AuthorError, AttributeError):
     """A task has no artifact of that name. It is an AttributeError, so that `hasattr` works."""
+
+
+class CardMissing(AuthorError, AttributeError):
+    """A step adds to a card that it does not have."""
 
 
 class InvalidMerge(AuthorError):
@@ -255,6 +267,10 @@ class CorruptObject(OperatorError):
 
 class RecordTooLarge(OperatorError):
     """The bus refused a record over its size limit; nothing of it was written."""
+
+
+class InvalidSecret(OperatorError):
+    """A source of `@secrets` gives no value that can be used; the message has no value either."""
 
 
 class AlreadyRunning(OperatorError):

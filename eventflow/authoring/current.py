@@ -14,6 +14,7 @@ from eventflow.client.run import Run
 from eventflow.client.scope import looking_from
 from eventflow.client.triggered import Triggered
 from eventflow.context import world
+from eventflow.errors import CardMissing
 from eventflow.model.deployment import ParameterType
 from eventflow.model.graph import StepKind
 from eventflow.model.namespace import Namespace
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from eventflow.authoring.flow_spec import FlowSpec
+    from eventflow.cards.board import CardBoard
     from eventflow.model.offset import Offset
     from eventflow.model.task import TaskPlan
 
@@ -35,10 +37,11 @@ _LOOPBACK = "127.0.0.1"  # all tasks of a gang run on one machine
 @dataclass(frozen=True, slots=True)
 class Running:
     """The task at work in this process. `published` fills up with the offsets of its events,
-    `numbers` counts the events that it makes."""
+    `numbers` counts the events that it makes, `board` has its cards where it has any."""
 
     task: TaskPlan
     parameter_names: tuple[str, ...] = ()
+    board: CardBoard | None = None
     published: list[Offset] = field(default_factory=list)
     numbers: Iterator[int] = field(default_factory=count)
 
@@ -180,6 +183,21 @@ class Current:
         """The run that this one resumes; None for most."""
         return self._running.task.run.request.origin if self._running else None
 
+    @property
+    def card(self) -> CardBoard:
+        """The card of the step, to append to; by its id another one: `current.card["plots"]`.
+
+        Raises:
+            CardMissing: the step has none.
+        """
+        if self._running is None or self._running.board is None:
+            raise CardMissing(
+                f"Step {self.step_name!r} has no card: write @card above it."
+                if self._running
+                else "There is a card within a task only."
+            )
+        return self._running.board
+
     def get(self, key: str, default: Any = None) -> Any:
         """The value of that name, or `default` where there is none."""
         value = getattr(self, key, None) if key in _NAMES else None
@@ -201,12 +219,14 @@ current = Current()
 
 
 @contextmanager
-def running(task: TaskPlan, flow: FlowSpec) -> Iterator[list[Offset]]:
-    """Within the block `task` runs in this process; gives the offsets of the events that it
-    publishes, which grow as it does."""
+def running(
+    task: TaskPlan, flow: FlowSpec, board: CardBoard | None = None
+) -> Iterator[list[Offset]]:
+    """Within the block `task` runs in this process, with `board` as its cards; gives the offsets
+    of the events that it publishes, which grow as it does."""
     parameters = parameters_of(type(flow)).values()
     names = tuple(each.name for each in parameters if each.type is not ParameterType.CONFIG)
-    state = Running(task, names)
+    state = Running(task, names, board)
     former, current._running = current._running, state
     try:
         with looking_from(task.run.request.namespace):

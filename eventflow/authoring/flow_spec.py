@@ -11,6 +11,7 @@ from __future__ import annotations
 import sys
 import traceback
 from dataclasses import dataclass, field
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -24,6 +25,7 @@ from eventflow.authoring.merging import merged
 from eventflow.authoring.parameter import Parameter
 from eventflow.authoring.step import is_step
 from eventflow.authoring.transition import FOREACH_ITEMS, NextMistake, Transition, transition_of
+from eventflow.authoring.user_decorators import go_on, run_within, wrappers_of
 from eventflow.errors import (
     ArtifactMissing,
     ArtifactReadOnly,
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
     from eventflow.authoring.inputs import Input, Inputs, Level, Versions
+    from eventflow.model.graph import StepNode
 
 __all__ = ["RESERVED_NAMES", "FlowSpec"]
 
@@ -204,8 +207,9 @@ class FlowSpec:
         }
         vars(self)["_binding"] = _Binding(inherited, inputs, seen, levels, configs)
 
-    def _run_step(self, name: str) -> Transition:
-        """Run a step of this flow; where it leads.
+    def _run_step(self, name: str, node: StepNode | None = None) -> Transition:
+        """Run a step of this flow within the decorators that people wrote; where it leads. `node`
+        says how it goes on where a decorator skips it.
 
         Raises:
             InvalidFlow: the step ended without saying what follows, or the last one said it.
@@ -213,7 +217,10 @@ class FlowSpec:
         """
         method = getattr(self, name)
         inputs = self._binding.inputs
-        _ = method() if inputs is None else method(inputs)
+        call = method if inputs is None else partial(method, inputs)
+        following = run_within(wrappers_of(method), self, name, inputs, call)
+        if following is not None and node is not None:
+            go_on(self, node, following)
         is_last = name == ends_of(type(self))[1]
         if (self._transition is None) != is_last:
             code = method.__func__.__code__

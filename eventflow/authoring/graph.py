@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from eventflow.authoring.configs import config_problems
+from eventflow.authoring.decorator_policy import UNCATCHABLE, policy_of
+from eventflow.authoring.decorator_problems import decorator_problems
+from eventflow.authoring.exit_hook import exit_hook_problems, exit_hooks_of
 from eventflow.authoring.flow_ends import ends_of
 from eventflow.authoring.graph_checks import graph_problems
 from eventflow.authoring.parameters import parameter_problems
@@ -18,6 +21,9 @@ from eventflow.errors import FlowProblem, InvalidFlow
 from eventflow.model.graph import FlowGraph, StepNode
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from eventflow.authoring.decorator import Declaration
     from eventflow.authoring.source import StepSource
 
 __all__ = ["check", "graph_of"]
@@ -36,13 +42,16 @@ def check(flow_class: type) -> list[FlowProblem]:
         *project_problems(flow_class),
         *parameter_problems(flow_class),
         *step_problems(flow_class, steps),
+        *decorator_problems(flow_class, steps),
+        *exit_hook_problems(flow_class),
         *graph_problems(flow_class, steps, place_of_class(flow_class)),
     ]
     return sorted(problems, key=lambda each: (each.file, each.line))
 
 
-def graph_of(flow_class: type) -> FlowGraph:
-    """The graph of a flow. Its `file` is relative to the folder of the flow's file.
+def graph_of(flow_class: type, added: Sequence[Declaration] = ()) -> FlowGraph:
+    """The graph of a flow. Its `file` is relative to the folder of the flow's file. `added` are
+    decorators for each step that has none of the name (`--with`).
 
     Raises:
         InvalidFlow: the flow has mistakes; all of them.
@@ -52,8 +61,9 @@ def graph_of(flow_class: type) -> FlowGraph:
         raise InvalidFlow(problems)
     file, _ = place_of_class(flow_class)
     start, end = ends_of(flow_class)
-    nodes = tuple(_node(step, end) for step in read_steps(flow_class))
-    return FlowGraph(flow_class.__name__, Path(file).name, _doc(flow_class), nodes, start, end)
+    nodes = tuple(_node(flow_class, step, end, added) for step in read_steps(flow_class))
+    name, doc, hooks = flow_class.__name__, _doc(flow_class), exit_hooks_of(flow_class)
+    return FlowGraph(name, Path(file).name, doc, nodes, start, end, hooks)
 
 
 def _class_problems(flow_class: type) -> list[FlowProblem]:
@@ -68,11 +78,12 @@ def _doc(flow_class: type) -> str:
     return inspect.cleandoc(vars(flow_class).get("__doc__") or "")
 
 
-def _node(step: StepSource, end: str) -> StepNode:
+def _node(flow_class: type, step: StepSource, end: str, added: Sequence[Declaration]) -> StepNode:
+    kind = kind_of(step, end)
     call = step.next_calls[0] if step.next_calls else None
     return StepNode(
         name=step.name,
-        kind=kind_of(step, end),
+        kind=kind,
         next_steps=step.next_steps,
         is_join=step.takes_inputs,
         line=step.line,
@@ -80,4 +91,5 @@ def _node(step: StepSource, end: str) -> StepNode:
         foreach=call.option("foreach") if call else None,
         condition=call.option("condition") if call else None,
         cases=(call.cases or ()) if call else (),
+        policy=policy_of(flow_class, step.name, added, can_catch=kind not in UNCATCHABLE),
     )

@@ -43,8 +43,10 @@ def _command_line(flow_class: type) -> click.Group:
         if context.invoked_subcommand is None:
             context.invoke(check)
 
+    from eventflow.cli.flow_card import card
+
     flow.params += config_options(flow_class)
-    for command in (check, show, run_command(flow_class), resume_command(), deploy):
+    for command in (check, show, run_command(flow_class), resume_command(), deploy, card):
         flow.add_command(command)
     for command in (options, trigger_command(flow_class)):
         flow.add_command(command)

@@ -33,6 +33,7 @@ class _Options:
     run_id_file: str | None
     runner_attribute_file: str | None
     tags: tuple[str, ...]
+    added: tuple[str, ...]
     max_workers: int | None
     max_num_splits: int | None
 
@@ -117,6 +118,12 @@ def _own_options() -> list[click.Parameter]:
         attribute_file_option(),
         click.Option(["--tag", "tags"], multiple=True, help="A tag of the run; repeatable."),
         click.Option(
+            ["--with", "added"],
+            multiple=True,
+            metavar="DECORATOR[:NAME=VALUE,…]",
+            help="A decorator for each step that has none of its name; repeatable.",
+        ),
+        click.Option(
             ["--max-workers"], type=click.IntRange(1), help="Tasks at work at once. Default: 16."
         ),
         click.Option(
@@ -149,12 +156,14 @@ def _plan(
     options: _Options,
     origin: RunRequest | None = None,
 ) -> RunPlan:
+    from eventflow.authoring.added_decorators import parse_with
     from eventflow.authoring.own_tags import own_tags
     from eventflow.model.run import RunRequest, hand_run_id
     from eventflow.model.tags import check_tags
     from eventflow.model.task import RunPlan
 
-    graph, effects = graph_of(target.flow_class), target.world.effects
+    graph = graph_of(target.flow_class, [parse_with(each) for each in options.added])
+    effects = target.world.effects
     now = effects.clock.now()
     request = RunRequest(
         run_id=hand_run_id(now, effects.ids.token()),

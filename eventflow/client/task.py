@@ -68,6 +68,11 @@ class Task(Named):
         return self._key.attempt
 
     @property
+    def card_prefix(self) -> str:
+        """What the keys of its cards in the store begin with; see `eventflow.cards.get_cards`."""
+        return self._place.card_prefix(self._key)
+
+    @property
     def index(self) -> int | None:
         """Which item of the innermost foreach it is for, from 0; None outside of any."""
         return index_of(self.id)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 from eventflow.errors import StoreUnreachable
 from eventflow.execution.cloning import clone_finished
 from eventflow.execution.driver import DEFAULT_LIMITS, RunDriver
+from eventflow.execution.exit_hooks import HookDriver, hooks_of
 from eventflow.execution.output import OutputTail
 from eventflow.model.completion import Outcome
 from eventflow.store.runs import (
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from eventflow.execution.driver import RunLimits
     from eventflow.execution.local import LocalExecutor
     from eventflow.model.run import TaskState
-    from eventflow.model.task import RunPlan, TaskKey
+    from eventflow.model.task import RunPlan, TaskEnd, TaskKey
     from eventflow.store.port import Store
 
 __all__ = ["FAULT_POINTS", "OnLine", "run_by_hand"]
@@ -118,7 +119,10 @@ class _RunByHand:
                     self._drive(interruption)
                 except KeyboardInterrupt:
                     self._driver.cancel(f"stopped at once by {interruption.name}")
-                return self._conclude()
+                    return self._conclude()
+                end = self._conclude()
+                self._call_hooks(end, interruption)
+                return end
         finally:
             self._executor.kill(request.run_id, self._plan.epoch)
 
@@ -140,19 +144,28 @@ class _RunByHand:
         self._driver.cancel(reason)
 
     def _go_on(self) -> None:
-        self._look()
+        self._look(self._driver.task_ended)
         self._driver.tick()
         if self._effects.clock.elapsed() - self._marked_at >= _MARK_EVERY:
             with suppress(StoreUnreachable):  # it looks stopped until the next mark is put
                 self._mark()
 
-    def _look(self) -> None:
+    def _call_hooks(self, end: EndFile, interruption: _Interruption) -> None:
+        """Call the exit hooks; a further interruption ends them."""
+        numbers = range(len(hooks_of(self._plan.graph, end.outcome)))
+        hooks = HookDriver(self._plan, self._executor, numbers)
+        interruption.name = ""
+        hooks.begin()
+        while not hooks.is_done and not interruption.name:
+            self._look(hooks.task_ended)
+
+    def _look(self, heed: Callable[[TaskEnd], None]) -> None:
         ends = self._executor.poll(_LOOK_EVERY)
         for key, folder in self._executor.outputs(self._plan.request.run_id):
             self._tail(key, folder).follow()
         for end in ends:
             self._tails.pop(end.key).end()
-            self._driver.task_ended(end)
+            heed(end)
 
     def _tail(self, key: TaskKey, folder: Path) -> OutputTail:
         if key not in self._tails:

@@ -53,10 +53,13 @@ def add_to_stderr(folder: Path, text: str) -> None:
         file.write(text.encode(errors="backslashreplace"))
 
 
-def keep_output(store: Store, place: RunPlace, key: TaskKey, folder: Path) -> None:
-    """Put what an attempt printed into the store, as it is now; the first put counts."""
+def keep_output(
+    store: Store, place: RunPlace, key: TaskKey, folder: Path, hide: Callable[[bytes], bytes]
+) -> None:
+    """Put what an attempt printed into the store, as it is now, without what `hide` takes out;
+    the first put counts."""
     prefix = place.attempt(key.epoch, key.step, key.task, key.attempt)
-    store.put_all(_kept(prefix, folder))
+    store.put_all((name, hide(data)) for name, data in _kept(prefix, folder))
 
 
 class OutputTail:

@@ -16,6 +16,8 @@ from eventflow.authoring.current import running
 from eventflow.authoring.flow_spec import FlowSpec
 from eventflow.authoring.transition import FOREACH_ITEMS, Transition
 from eventflow.errors import EventflowError, FlowProblem, InvalidFlow, ObjectMissing
+from eventflow.execution.exit_hooks import EXIT_HOOK
+from eventflow.execution.extras import Extras
 from eventflow.execution.failure import Failure
 from eventflow.execution.given import given, save_made
 from eventflow.execution.lazy import LazyValues, inputs_of, levels_of
@@ -44,11 +46,13 @@ FAULT_POINTS = ("task.values-saved", "task.output-kept", "task.recorded")
 
 @dataclass(slots=True)
 class _Work:
-    """A step at work: its flow, when it began, the events that it published."""
+    """A step at work: its flow, when it began, the events that it published; what is stored of
+    its artifacts when that is known."""
 
     flow: FlowSpec
     started_at: datetime
     published: list[Offset] = field(default_factory=list)
+    stored: Mapping[str, ArtifactRef] = field(default_factory=dict)
 
 
 class Attempt:
@@ -59,16 +63,23 @@ class Attempt:
         self._store, self._place = world.store, place_of(task.run.request)
         self._store.rely_on(self._place.root)  # run.json is put before the first task starts
         self._node = task.run.graph.step(task.key.step)
+        self._extras = Extras()
+        self._work: _Work | None = None
 
     def run(self, loaded: Loaded) -> Report:
         """Run the step. Never raises for what user code does: that is in the report and stderr."""
         if loaded.failure is not None:
             return self._failed(loaded.failure)
         try:
+            if self._task.key.step == EXIT_HOOK:
+                return self._persist(self._call_hook(loaded))
             flow = _flow(loaded, self._task)
-            work = _Work(flow, self._world.effects.clock.now())
-            self._bind(flow)
-            return self._persist(self._result(work, loaded.root))
+            self._work = work = _Work(flow, self._world.effects.clock.now())
+            self._bind(flow)  # first: what a decorator was told may be of a configuration
+            self._extras = Extras.of(type(flow), self._node)
+            record = self._result(work, loaded.root)
+            self._put_cards(work)
+            return self._persist(record)
         except BaseException as error:  # noqa: BLE001 - user code may raise anything, sys.exit too
             return self._failed(Failure.of(error, loaded.root))
 
@@ -93,16 +104,18 @@ class Attempt:
         except Exception as error:
             if not how.is_caught or self._task.key.attempt < how.retries:
                 raise
-            failure = Failure.of(error, root)
-            add_to_stderr(self._folder, failure.traceback)
+            failure = self._extras.hidden(Failure.of(error, root))
+            if self._extras.prints_caught:
+                add_to_stderr(self._folder, failure.traceback)
             kind = type(error).__name__
             return self._caught(work, CaughtFailure(failure.reason, failure.traceback, kind))
 
     def _run_step(self, work: _Work) -> Transition:
         task, process = self._task, os.getpid()
         try:
-            with running(task, work.flow) as work.published:
-                return work.flow._run_step(task.key.step)
+            with running(task, work.flow, self._extras.board) as work.published:
+                self._extras.set_secrets()
+                return work.flow._run_step(task.key.step, self._node)
         finally:
             if os.getpid() != process:
                 os._exit(0)  # a fork that the step made and let return: it is not the attempt
@@ -118,9 +131,10 @@ class Attempt:
         inherited = self._inherited(work.flow)
         new = save_made(self._store, self._task.run.project, work.flow._new_artifacts())
         self._world.effects.faults.reach("task.values-saved")
+        work.stored = {**inherited, **new}
         return TaskRecord(
             key=self._task.key,
-            artifacts={**inherited, **new},
+            artifacts=work.stored,
             next_steps=transition.steps,
             published=tuple(work.published),
             started_at=work.started_at,
@@ -171,11 +185,37 @@ class Attempt:
         next_steps, splits = tuple(standing["next_steps"]), standing["splits"]
         return Report(Outcome.SUCCEEDED, next_steps, splits=splits)
 
+    def _call_hook(self, loaded: Loaded) -> TaskRecord:
+        """Call an exit hook, which leaves nothing but that it has returned."""
+        # Here, because no other task has a use for it.
+        from eventflow.execution.hook_task import call_hook  # noqa: PLC0415
+
+        clock, began = self._world.effects.clock, self._world.effects.clock.now()
+        call_hook(loaded.flow_file, self._task, self._store)
+        return TaskRecord(self._task.key, {}, (), (), began, clock.now(), ())
+
+    def _put_cards(self, work: _Work, failure: Failure | None = None) -> None:
+        """Make the cards of the attempt; one that cannot be made is said in its stderr."""
+        finished_at = self._world.effects.clock.now()
+        complaints = self._extras.put_cards(
+            self._store,
+            self._task,
+            (work.started_at, finished_at),
+            (work.flow, work.stored),
+            failure,
+        )
+        if complaints:
+            flush_streams()
+            add_to_stderr(self._folder, complaints)
+
     def _failed(self, failure: Failure) -> Report:
         flush_streams()
+        failure = self._extras.hidden(failure)
         add_to_stderr(self._folder, failure.traceback)
         reason = failure.reason
         try:
+            if self._work is not None:
+                self._put_cards(self._work, failure)
             self._keep_output()
             said = {"reason": failure.reason, "traceback": failure.traceback}
             write_failure(self._store, self._place, self._task.key, **said)
@@ -186,7 +226,8 @@ class Attempt:
 
     def _keep_output(self) -> None:
         flush_streams()
-        keep_output(self._store, self._place, self._task.key, self._folder)
+        hide = self._extras.hidden_bytes
+        keep_output(self._store, self._place, self._task.key, self._folder, hide)
 
 
 def _flow(loaded: Loaded, task: TaskPlan) -> FlowSpec:

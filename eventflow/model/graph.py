@@ -11,7 +11,7 @@ from eventflow.model.policy import NO_POLICY
 if TYPE_CHECKING:
     from eventflow.model.policy import StepPolicy
 
-__all__ = ["END", "START", "FlowGraph", "StepKind", "StepNode"]
+__all__ = ["END", "START", "ExitHooks", "FlowGraph", "StepKind", "StepNode"]
 
 START = "start"
 END = "end"
@@ -56,10 +56,20 @@ class StepNode:
 
 
 @dataclass(frozen=True, slots=True)
+class ExitHooks:
+    """The functions that are called when a run has ended, by name: of the flow's file, or with
+    the module before it. `on_error` is for a run that failed or was cancelled."""
+
+    on_success: tuple[str, ...] = ()
+    on_error: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class FlowGraph:
     """The steps of a flow in the order of the file; `file` is relative to the code package.
 
-    `start` and `end` are the steps that it begins and ends with; they may be one.
+    `start` and `end` are the steps that it begins and ends with; they may be one. `exit_hooks`
+    is None without any.
     """
 
     flow: str
@@ -68,6 +78,7 @@ class FlowGraph:
     steps: tuple[StepNode, ...]
     start: str = START
     end: str = END
+    exit_hooks: ExitHooks | None = None
 
     def step(self, name: str) -> StepNode:
         """The step of that name.

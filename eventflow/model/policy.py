@@ -25,6 +25,7 @@ class StepPolicy:
     the last one, with the failure in the artifact `catch_artifact`, unless that is empty. An
     attempt is killed after `timeout_s`; 0 lets it run. `variables` are set in its environment
     before its module is imported. `resources` are what it asks of its machine, as text by name.
+    `added` are decorators that `--with` gave it and that its tasks obey themselves, as text.
     """
 
     retries: int = 0
@@ -36,6 +37,7 @@ class StepPolicy:
     variables: dict[str, str] = field(default_factory=dict)
     resources: dict[str, str] = field(default_factory=dict)
     packages: Packages | None = None
+    added: tuple[str, ...] = ()
 
     def wait_before(self, attempt: int) -> float:
         """Seconds between the end of the attempt before and the beginning of this one."""

@@ -9,16 +9,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from eventflow.errors import CorruptObject
+from eventflow.execution.exit_hooks import hooks_of, hooks_owed
 from eventflow.model.completion import Outcome
 from eventflow.model.task import RunEnd
 from eventflow.store.runs import EndFile, mark_successful, place_of, read_end, write_end
 
 if TYPE_CHECKING:
     from eventflow.effects import Effects
+    from eventflow.model.deployment import Deployment
     from eventflow.model.run import RunRecord, RunRequest
     from eventflow.store.port import Store
 
-__all__ = ["decide_end", "end_of", "end_to_publish", "fail"]
+__all__ = ["decide_end", "end_of", "end_to_publish", "fail", "owes_hooks"]
 
 _BY_NOBODY = 0
 
@@ -40,6 +42,17 @@ def end_to_publish(store: Store, request: RunRequest, effects: Effects) -> EndFi
     if end is not None and end.outcome is Outcome.SUCCEEDED:
         mark_successful(store, request)
     return end
+
+
+def owes_hooks(
+    store: Store, record: RunRecord, deployment: Deployment | None, end: EndFile
+) -> bool:
+    """Whether a run whose end stands has exit hooks that have not returned: they come before its
+    end is published, so that none is forgotten when whoever called them dies."""
+    if deployment is None or not hooks_of(deployment.graph, end.outcome):
+        return False
+    owed = hooks_owed(store, record.request, deployment.graph, end.outcome, record.epoch)
+    return bool(owed)
 
 
 def decide_end(

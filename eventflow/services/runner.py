@@ -30,7 +30,7 @@ from eventflow.model.run import Cancellation, RunRecord, RunReport, RunRequest
 from eventflow.services.cancelling import Cancelling
 from eventflow.services.commits import commit_all
 from eventflow.services.custody import Custody, Standing
-from eventflow.services.ends import end_of, end_to_publish, fail
+from eventflow.services.ends import end_of, end_to_publish, fail, owes_hooks
 from eventflow.services.hopeless import why_hopeless
 from eventflow.services.reports import report
 from eventflow.services.slots import AWAY
@@ -354,11 +354,11 @@ class Runner:
     def _take_over(self, custody: Custody, record: RunRecord, why: WhyTakeOver) -> None:
         """Go on with a run, unless it has ended or is hopeless."""
         end = end_to_publish(self._store, record.request, self._log_parts.effects)
-        if end is not None:
+        deployment = self._deployment(record.request)
+        if end is not None and not owes_hooks(self._store, record, deployment, end):
             self._metrics.recovered.inc()
             self._stage_end(custody, record, end)
             return
-        deployment = self._deployment(record.request)
         finished = finished_tasks(self._store, place_of(record.request))
         taken = taken_over(record, self._presence.runner_id, why, finished)
         most = self._parts.settings.max_take_overs

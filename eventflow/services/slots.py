@@ -25,6 +25,7 @@ from eventflow.errors import (
 )
 from eventflow.execution.code import unpack
 from eventflow.execution.driver import DEFAULT_LIMITS, RunDriver
+from eventflow.execution.exit_hooks import HookDriver, hooks_of, hooks_owed
 from eventflow.model.completion import Outcome
 from eventflow.model.run import Working
 from eventflow.model.task import RunEnd, RunPlan
@@ -55,13 +56,16 @@ AWAY = (StoreUnreachable, StoreForbidden, BucketMissing)
 
 @dataclass(slots=True)
 class Execution:
-    """A run in a slot. `driver` is None until its first task can start; `end` until it ended."""
+    """A run in a slot. `driver` is None until its first task can start; `decided` until its end
+    stands, `end` until its exit hooks have been called too."""
 
     record: RunRecord
     deployment: Deployment
     nonce: str
     driver: RunDriver | None = None
     stillborn: RunEnd | None = None
+    decided: EndFile | None = None
+    hooks: HookDriver | None = None
     end: EndFile | None = None
     not_before: timedelta = timedelta()
 
@@ -171,7 +175,7 @@ class Slots:
     def stop(self, run_id: str) -> None:
         """Stop an execution that has no meaning any more; nothing of it is decided."""
         execution = self._executions.pop(run_id, None)
-        if execution is not None and execution.driver is not None:
+        if execution is not None and (execution.driver or execution.hooks):
             self._executor.kill(run_id, execution.record.epoch)
 
     def stop_unfinished(self) -> list[RunRecord]:
@@ -200,6 +204,7 @@ class Slots:
             if execution.driver is not None:
                 execution.driver.tick()
         self._try_each(self._concluded(), self._decide, is_late)
+        self._try_each(self._decided(), self._call_hooks, is_late)
 
     def _taken(self) -> list[Execution]:
         """What has no driver yet, and can be tried now."""
@@ -207,7 +212,15 @@ class Slots:
 
     def _concluded(self) -> list[Execution]:
         """What has come to its end, and can be decided now."""
-        return [each for each in self._due() if each.end is None and each.concluded is not None]
+        return [each for each in self._due() if each.decided is None and each.concluded is not None]
+
+    def _decided(self) -> list[Execution]:
+        """What has its end, and hooks that nobody has called yet."""
+        return [
+            each
+            for each in self._due()
+            if each.decided is not None and each.end is None and each.hooks is None
+        ]
 
     def _due(self) -> Iterator[Execution]:
         now = self._effects.clock.elapsed()
@@ -290,7 +303,9 @@ class Slots:
         execution = self._executions.get(end.run_id)
         if execution is None or execution.record.epoch != end.key.epoch:
             return
-        if execution.driver is not None:
+        if execution.hooks is not None:
+            self._hook_ended(execution, execution.hooks, end)
+        elif execution.driver is not None:
             execution.driver.task_ended(end)
 
     def _decide(self, execution: Execution) -> None:
@@ -304,7 +319,36 @@ class Slots:
         if end.outcome is Outcome.SUCCEEDED:
             mark_successful(self._store, execution.request)
             self._effects.faults.reach("runner.marked-successful")
-        execution.end = end
+        execution.decided = end
+        if not hooks_of(execution.deployment.graph, end.outcome):
+            execution.end = end
+
+    def _call_hooks(self, execution: Execution) -> None:
+        """Call the exit hooks of a run whose end stands; it is told when the last has ended."""
+        end, graph = execution.decided, execution.deployment.graph
+        assert end is not None
+        epoch = execution.record.epoch
+        owed = hooks_owed(self._store, execution.request, graph, end.outcome, epoch)
+        try:
+            plan = self._plan(execution)
+        except _AWAY:
+            raise
+        except (AuthorError, OperatorError, UndecodableRecord) as error:
+            _log.warning("run.hooks-left-out", run_id=execution.record.run_id, error=str(error))
+            execution.end = end
+            return
+        execution.hooks = HookDriver(plan, self._executor, owed)
+        execution.hooks.begin()
+        if execution.hooks.is_done:
+            execution.end = end
+
+    def _hook_ended(self, execution: Execution, hooks: HookDriver, end: TaskEnd) -> None:
+        if end.outcome is not Outcome.SUCCEEDED:
+            run_id = execution.record.run_id
+            _log.warning("run.hook-failed", run_id=run_id, hook=end.key.task, error=end.reason)
+        hooks.task_ended(end)
+        if hooks.is_done:
+            execution.end = execution.decided
 
 
 def _one_line(error: Exception) -> str:

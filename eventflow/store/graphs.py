@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from eventflow.model.graph import FlowGraph, StepKind, StepNode
+from eventflow.model.graph import ExitHooks, FlowGraph, StepKind, StepNode
 from eventflow.model.policy import Packages, StepPolicy
 
 __all__ = ["graph_from_json", "graph_to_json"]
@@ -18,7 +18,16 @@ def graph_to_json(graph: FlowGraph) -> dict[str, Any]:
 
 def graph_from_json(content: dict[str, Any]) -> FlowGraph:
     """What `graph_to_json` made."""
-    return FlowGraph(**{**content, "steps": tuple(_step(each) for each in content["steps"])})
+    hooks = content.get("exit_hooks")
+    read = {
+        "steps": tuple(_step(each) for each in content["steps"]),
+        "exit_hooks": _hooks(hooks) if hooks else None,
+    }
+    return FlowGraph(**{**content, **read})
+
+
+def _hooks(content: dict[str, Any]) -> ExitHooks:
+    return ExitHooks(tuple(content["on_success"]), tuple(content["on_error"]))
 
 
 def _step(content: dict[str, Any]) -> StepNode:
@@ -33,4 +42,8 @@ def _step(content: dict[str, Any]) -> StepNode:
 
 def _policy(content: dict[str, Any]) -> StepPolicy:
     packages = content["packages"]
-    return StepPolicy(**{**content, "packages": Packages(**packages) if packages else None})
+    read = {
+        "packages": Packages(**packages) if packages else None,
+        "added": tuple(content.get("added", ())),
+    }
+    return StepPolicy(**{**content, **read})

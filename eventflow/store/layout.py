@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = [
     "RunPlace",
     "blob_key",
+    "card_id_of_key",
     "flow_index_prefix",
     "flow_key",
     "flow_of_key",
@@ -86,12 +87,20 @@ class RunPlace:
         return f"{self.root}e{epoch}/"
 
     def attempt(self, epoch: int, step: str, task: str, attempt: int) -> str:
-        """The prefix of one attempt of a task, with the slash: artifacts.json, stdout, stderr."""
+        """The prefix of one attempt of a task, with the slash: artifacts.json, output, cards."""
         return f"{self.epoch(epoch)}{step}/{task}/{attempt}/"
 
     def artifacts(self, task: TaskKey) -> str:
         """What an attempt made; put last, so it is there when all of it is."""
         return f"{self.root}{task.path}/artifacts.json"
+
+    def card(self, task: TaskKey, card_id: str | None) -> str:
+        """A report of an attempt; without an id `card.html`."""
+        return f"{self.card_prefix(task)}{f'-{card_id}' if card_id else ''}.html"
+
+    def card_prefix(self, task: TaskKey) -> str:
+        """All of its reports."""
+        return f"{self.root}{task.path}/card"
 
     def failure(self, task: TaskKey) -> str:
         """Why an attempt failed, beside what it printed."""
@@ -118,6 +127,12 @@ class RunPlace:
     def downstream_prefix(self) -> str:
         """All of these."""
         return f"{self.root}downstream/"
+
+
+def card_id_of_key(key: str) -> str | None:
+    """The id of a report; None for the one without."""
+    _, _, card_id = key.rpartition("/")[2].removesuffix(".html").partition("-")
+    return card_id or None
 
 
 def blob_key(project: str, digest: str) -> str:

@@ -35,7 +35,7 @@ from eventflow.metrics import RunnerMetrics
 from eventflow.model.completion import Completion
 from eventflow.model.dead_letter import DeadLetter
 from eventflow.model.deployment import CodePackage, Deployment
-from eventflow.model.graph import FlowGraph, StepKind, StepNode
+from eventflow.model.graph import ExitHooks, FlowGraph, StepKind, StepNode
 from eventflow.model.log import NewRecord, TopicPartition, partition_of
 from eventflow.model.offset import Offset
 from eventflow.model.run import (
@@ -257,7 +257,12 @@ class RunnerRig:
         return code
 
     def deploy(
-        self, flow: str = FLOW, *, version: int = 1, code: CodePackage | None = None
+        self,
+        flow: str = FLOW,
+        *,
+        version: int = 1,
+        code: CodePackage | None = None,
+        exit_hooks: ExitHooks | None = None,
     ) -> None:
         steps = (
             StepNode("start", StepKind.LINEAR, ("train",), is_join=False, line=1),
@@ -269,7 +274,7 @@ class RunnerRig:
                 namespace=NAMESPACE,
                 flow=flow,
                 version=version,
-                graph=FlowGraph(flow, "flow.py", "", steps),
+                graph=FlowGraph(flow, "flow.py", "", steps, exit_hooks=exit_hooks),
                 parameters=(),
                 trigger=None,
                 code=code or self.code,

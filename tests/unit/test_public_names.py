@@ -20,6 +20,8 @@ NAMES = {
     *("IncludeFile", "Config", "ConfigValue", "config_expr"),
     *("Metaflow", "metadata", "get_metadata", "default_metadata"),
     *("Runner", "Deployer", "DeployedFlow"),
+    *("retry", "catch", "timeout", "resources", "environment", "secrets", "card"),
+    *("user_step_decorator", "UserStepDecorator", "USER_SKIP_STEP", "exit_hook"),
 }
 
 
@@ -44,6 +46,7 @@ def test_a_type_checker_sees_what_the_program_gets() -> None:
 
 
 @pytest.mark.parametrize("name", ["foreach", "retry", "nothing"])
+@pytest.mark.parametrize("name", ["foreach", "Runner", "nothing"])
 def test_a_name_that_is_not_there_is_an_attribute_error(name: str) -> None:
     with pytest.raises(AttributeError, match=f"'eventflow' has no attribute '{name}'"):
         getattr(eventflow, name)
