@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from eventflow.authoring.include_file import IncludeFile
     from eventflow.authoring.parameter import JSONType, Parameter
     from eventflow.authoring.project import project
+    from eventflow.authoring.pypi import pypi, pypi_base
     from eventflow.authoring.step import step
     from eventflow.authoring.trigger_declarations import (
         namespaced_event_name,
@@ -57,6 +58,8 @@ __all__ = [
     "namespace",
     "namespaced_event_name",
     "project",
+    "pypi",
+    "pypi_base",
     "schedule",
     "step",
     "trigger",
@@ -87,6 +90,8 @@ _HOMES = {
     "namespace": "client.scope",
     "namespaced_event_name": "authoring.trigger_declarations",
     "project": "authoring.project",
+    "pypi": "authoring.pypi",
+    "pypi_base": "authoring.pypi",
     "schedule": "authoring.trigger_declarations",
     "step": "authoring.step",
     "trigger": "authoring.trigger_declarations",

@@ -11,11 +11,13 @@ from eventflow.authoring.flow_ends import ends_of
 from eventflow.authoring.graph_checks import graph_problems
 from eventflow.authoring.parameters import parameter_problems
 from eventflow.authoring.project import project_problems
+from eventflow.authoring.pypi import packages_of, pypi_problems
 from eventflow.authoring.source import place_of_class, read_steps
 from eventflow.authoring.step_checks import step_problems
 from eventflow.authoring.step_kinds import kind_of
 from eventflow.errors import FlowProblem, InvalidFlow
 from eventflow.model.graph import FlowGraph, StepNode
+from eventflow.model.policy import StepPolicy
 
 if TYPE_CHECKING:
     from eventflow.authoring.source import StepSource
@@ -36,6 +38,7 @@ def check(flow_class: type) -> list[FlowProblem]:
         *project_problems(flow_class),
         *parameter_problems(flow_class),
         *step_problems(flow_class, steps),
+        *pypi_problems(flow_class, steps),
         *graph_problems(flow_class, steps, place_of_class(flow_class)),
     ]
     return sorted(problems, key=lambda each: (each.file, each.line))
@@ -52,7 +55,7 @@ def graph_of(flow_class: type) -> FlowGraph:
         raise InvalidFlow(problems)
     file, _ = place_of_class(flow_class)
     start, end = ends_of(flow_class)
-    nodes = tuple(_node(step, end) for step in read_steps(flow_class))
+    nodes = tuple(_node(flow_class, step, end) for step in read_steps(flow_class))
     return FlowGraph(flow_class.__name__, Path(file).name, _doc(flow_class), nodes, start, end)
 
 
@@ -68,7 +71,7 @@ def _doc(flow_class: type) -> str:
     return inspect.cleandoc(vars(flow_class).get("__doc__") or "")
 
 
-def _node(step: StepSource, end: str) -> StepNode:
+def _node(flow_class: type, step: StepSource, end: str) -> StepNode:
     call = step.next_calls[0] if step.next_calls else None
     return StepNode(
         name=step.name,
@@ -80,4 +83,10 @@ def _node(step: StepSource, end: str) -> StepNode:
         foreach=call.option("foreach") if call else None,
         condition=call.option("condition") if call else None,
         cases=(call.cases or ()) if call else (),
+        policy=_policy(flow_class, step.name),
     )
+
+
+def _policy(flow_class: type, step: str) -> StepPolicy | None:
+    packages = packages_of(flow_class, step)
+    return StepPolicy(packages=packages) if packages is not None else None
