@@ -9,7 +9,8 @@
     │   ├── ArtifactNotReadable    ├── ArtifactMissing
     │   ├── ArtifactReadOnly       ├── InvalidTag
     │   │   └── ConfigReadOnly     └── NotFound
-    │   └── InvalidMerge               └── Ambiguous
+    │   ├── InvalidPackages            └── Ambiguous
+    │   └── InvalidMerge
     │       ├── MissingInMergeArtifacts
     │       └── UnhandledInMergeArtifacts
     ├── OperatorError              whoever runs eventflow acts
@@ -19,6 +20,7 @@
     │   ├── BucketMissing          ├── StoreUnsuitable
     │   ├── ObjectMissing          ├── CorruptObject
     │   ├── RecordTooLarge         ├── AlreadyRunning
+    │   ├── EnvironmentUnavailable
     │   └── DeployFenced
     ├── Retriable                  nobody acts: the caller tries again from its last position
     │   ├── Fenced                 └── BusBusy
@@ -52,6 +54,7 @@ __all__ = [
     "ConfigReadOnly",
     "CorruptObject",
     "DeployFenced",
+    "EnvironmentUnavailable",
     "EventTooLarge",
     "EventflowError",
     "Fenced",
@@ -60,6 +63,7 @@ __all__ = [
     "InvalidFlow",
     "InvalidMerge",
     "InvalidName",
+    "InvalidPackages",
     "InvalidParameter",
     "InvalidPayload",
     "InvalidSettings",
@@ -188,6 +192,10 @@ class MissingInMergeArtifacts(InvalidMerge):
         )
 
 
+class InvalidPackages(AuthorError):
+    """The packages of a step are not to be had: unknown, in conflict, or not installable."""
+
+
 class NotFound(AuthorError):
     """No flow, run, step, task, artifact, deployment or event of that name is visible."""
 
@@ -250,6 +258,10 @@ class RecordTooLarge(OperatorError):
 
 class AlreadyRunning(OperatorError):
     """Another process holds this state folder; the message has its pid."""
+
+
+class EnvironmentUnavailable(OperatorError):
+    """An environment cannot be made here and now: no uv, no such Python, no package index."""
 
 
 class DeployFenced(OperatorError):
