@@ -75,7 +75,7 @@ def said_in(environment: Environment, program: str) -> Any:
     """What a program prints as JSON that runs there, as a template process does."""
     out = subprocess.run(
         [environment.python, "-P", "-c", f"import json\n{program}"],
-        env=environment.variables(dict(os.environ)),
+        env=environment.variables(os.environ, {}),
         check=True,
         capture_output=True,
         text=True,

@@ -7,12 +7,16 @@ waits: an executor looks at the channels of the builds with its others.
 from __future__ import annotations
 
 import os
+import selectors
 import signal
 import socket
 import subprocess
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import structlog
 
 from eventflow.execution.channel import Channel
 from eventflow.execution.environments.builder import Order
@@ -20,8 +24,9 @@ from eventflow.execution.environments.building import Place, find
 from eventflow.execution.environments.request import request_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
+    from selectors import BaseSelector
 
     from eventflow.execution.environments.building import Environment
     from eventflow.execution.environments.request import Request
@@ -29,6 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Build", "Builders", "Wanted"]
 
+_log = structlog.get_logger(__name__)
 _LOG_BYTES = 400
 _DYING_S = 0.5
 
@@ -40,17 +46,25 @@ class Wanted:
     project: str
     request: Request
 
+    @property
+    def text(self) -> str:
+        """For people: `numpy==1.26, six on Python 3.12`."""
+        packages = ", ".join(self.request.requirements) or "no packages"
+        return f"{packages} on Python {self.request.python}"
+
 
 class Build:
-    """A build under way. `channel` has something to read when it may have ended."""
+    """A build under way, whose `channel` is registered with the selector until its end."""
 
-    def __init__(self, command: Sequence[str], order: Order, log: Path) -> None:
+    def __init__(
+        self, command: Sequence[str], order: Order, log: Path, selector: BaseSelector
+    ) -> None:
         """
         Raises:
             OSError: no process can be started.
         """
         ours, theirs = socket.socketpair()
-        self._log = log
+        self._log, self._selector = log, selector
         with theirs, log.open("wb") as output:
             self._process = subprocess.Popen(
                 [*command, str(theirs.fileno())],
@@ -63,6 +77,12 @@ class Build:
         self.channel = Channel(ours)
         self.channel.send(order.to_message())
         self._failure: str | None = None
+        self._began_at = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """How long it has been going on."""
+        return time.monotonic() - self._began_at
 
     def hear(self) -> bool:
         """Take note of what it said; whether it has ended."""
@@ -79,6 +99,7 @@ class Build:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
         code = self._process.wait()
+        self._selector.unregister(self.channel)
         self.channel.close()
         last_words = self._last_words()
         self._log.unlink(missing_ok=True)
@@ -118,28 +139,34 @@ class Builders:
         """The environment, when it is there."""
         return find(self._place(wanted), wanted.request)
 
-    def build(self, wanted: Wanted, log: Path) -> Build | None:
-        """Have it built; the new build, None when one is under way already.
+    def begin(self, wanted: Wanted, log: Path, selector: BaseSelector) -> None:
+        """Have it built, unless it is being built. What the selector finds to read under the key
+        `wanted` is a reason to ask whether it has ended.
 
         Raises:
             OSError: no process can be started.
         """
-        if wanted in self._under_way:
+        if wanted not in self._under_way:
+            order = Order(os.getpid(), self._settings, self._place(wanted), wanted.request)
+            build = self._under_way[wanted] = Build(self._command, order, log, selector)
+            selector.register(build.channel, selectors.EVENT_READ, wanted)
+
+    def ended(self, wanted: Wanted) -> str | None:
+        """None while a build goes on; else why there is no environment, empty when there is one.
+        The build is over then, and its channel closed."""
+        build = self._under_way[wanted]
+        if not build.hear():
             return None
-        order = Order(os.getpid(), self._settings, self._place(wanted), wanted.request)
-        self._under_way[wanted] = Build(self._command, order, log)
-        return self._under_way[wanted]
+        del self._under_way[wanted]
+        seconds, reason = round(build.seconds, 3), build.end()
+        _log.info("environment.ended", wanted=wanted.text, seconds=seconds, reason=reason)
+        return reason
 
-    def ended(self) -> Iterator[tuple[Wanted, Build]]:
-        """The builds that have ended, each once; whoever takes one ends it."""
-        for wanted, build in tuple(self._under_way.items()):
-            if build.hear():
-                yield wanted, self._under_way.pop(wanted)
-
-    def give_up(self, kept: set[Wanted]) -> Iterator[Build]:
-        """The builds that nobody waits for, each once; whoever takes one ends it."""
-        for wanted in self._under_way.keys() - kept:
-            yield self._under_way.pop(wanted)
+    def close(self) -> None:
+        """End the builds that are under way."""
+        for build in self._under_way.values():
+            build.end()
+        self._under_way.clear()
 
     def _place(self, wanted: Wanted) -> Place:
         return Place(self._cache, self._store_url, wanted.project)

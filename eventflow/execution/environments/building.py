@@ -22,7 +22,7 @@ from eventflow.execution.environments.uv import find_python, run_uv
 from eventflow.store.blobs import digest_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from eventflow.effects import Effects
     from eventflow.execution.environments.lock import Lock
@@ -34,6 +34,7 @@ __all__ = ["FAULT_POINTS", "Environment", "Place", "build", "find"]
 FAULT_POINTS = ("environment.locked", "environment.installed", "environment.built")
 
 _SHORT = 32
+_NOT_INHERITED = ("PYTHONHOME", "PYTHONPATH")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +49,18 @@ class Environment:
         """Its interpreter."""
         return f"{self.folder}/bin/python"
 
-    def variables(self, base: dict[str, str]) -> dict[str, str]:
-        """The variables of a process in it whose parent has those of `base`: what it starts by
-        name is of the environment, and every interpreter of it can import eventflow."""
-        path = base.get("PATH", os.defpath)
-        kept = {name: value for name, value in base.items() if name != "PYTHONHOME"}
-        own = {"PATH": f"{self.folder}/bin:{path}", "PYTHONPATH": self.library}
-        return {**kept, **own, "VIRTUAL_ENV": self.folder}
+    def variables(self, inherited: Mapping[str, str], own: Mapping[str, str]) -> dict[str, str]:
+        """The variables of a process in it: what it starts by name is of the environment, and
+        every interpreter of it can import eventflow. Where a parent's interpreter looks for
+        modules is not inherited; a step may say so in its `own` variables."""
+        kept = {name: value for name, value in inherited.items() if name not in _NOT_INHERITED}
+        given = {**kept, **own}
+        return {
+            **given,
+            "PATH": _joined(f"{self.folder}/bin", given.get("PATH", os.defpath)),
+            "PYTHONPATH": _joined(self.library, given.get("PYTHONPATH", "")),
+            "VIRTUAL_ENV": self.folder,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +152,10 @@ def _environment(folder: Path) -> Environment:
     with suppress(FileExistsError):
         library.joinpath(package.name).symlink_to(package)
     return Environment(str(folder), str(library))
+
+
+def _joined(first: str, further: str) -> str:
+    return f"{first}{os.pathsep}{further}" if further else first
 
 
 def _platform() -> str:
