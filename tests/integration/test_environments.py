@@ -7,7 +7,9 @@ import os
 import signal
 import subprocess
 import sys
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
@@ -15,13 +17,21 @@ from zipfile import ZipFile
 import pytest
 
 import eventflow
+from eventflow import app
+from eventflow.deploy import NewVersion, deploy, versions
 from eventflow.effects import Effects
 from eventflow.errors import EnvironmentUnavailable, InvalidPackages
 from eventflow.execution.environments.building import FAULT_POINTS, Environment, Place, build, find
+from eventflow.execution.environments.lock import lock_steps
 from eventflow.execution.environments.request import own_versions, request_of
-from eventflow.model.policy import Packages
+from eventflow.model.deployment import CodePackage
+from eventflow.model.graph import FlowGraph
+from eventflow.model.namespace import Namespace
+from eventflow.model.policy import Packages, StepPolicy
+from eventflow.settings import Settings
 from eventflow.store.layout import environment_key
 from eventflow.store.local import LocalStore
+from tests.support.flows import line
 from tests.support.package_index import need_package_index
 
 pytestmark = pytest.mark.packages
@@ -330,3 +340,41 @@ class TestErrors:
 
         with pytest.raises(EnvironmentUnavailable, match=r"pip install 'eventflow\[pypi\]'"):
             machine.build(SIX)
+
+
+class TestDeploying:
+    def test_decides_the_versions_so_that_a_runner_need_not(
+        self, machine: Machine, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        lock_steps(machine.store, Effects(), "shop", graph_with(SIX))
+        be_offline(monkeypatch)
+
+        key = environment_key("shop", request_of(SIX).digest)
+        standing = machine.store.get(key)
+        environment = machine.build(SIX)
+
+        assert version_in(environment, "six") == "1.15.0"
+        assert machine.store.get(key) == standing
+
+    @pytest.mark.usefixtures("machine")
+    def test_is_refused_with_the_line_of_the_step_and_changes_nothing(self, tmp_path: Path) -> None:
+        with closing(app.connect(Settings(home=tmp_path / "home"))) as world:
+            new = NewVersion(
+                namespace=Namespace.parse("shop/prod"),
+                graph=graph_with(Packages({"six": "99.1"})),
+                parameters=(),
+                trigger=None,
+                code=CodePackage("0" * 64, 0, "flow.py"),
+                deployed_by="ada",
+            )
+
+            with pytest.raises(InvalidPackages, match=r"^flow\.py:1: step 'start': .*six==99\.1"):
+                deploy(world, new, b"", echo=timedelta())
+
+            assert list(versions(world)) == []
+
+
+def graph_with(packages: Packages) -> FlowGraph:
+    graph = line("start", "end")
+    start, end = graph.steps
+    return replace(graph, steps=(replace(start, policy=StepPolicy(packages=packages)), end))
