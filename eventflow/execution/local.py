@@ -286,7 +286,8 @@ class LocalExecutor:
         try:
             wanted = self._wanted(task.run, task.key.step)
             environment = self._builders.find(wanted) if wanted else None
-            if wanted and not environment:
+            # What goes on after a failure does not run the step: it needs no packages.
+            if wanted and not environment and not task.failure:
                 self._wait(number, replace(attempt, waits_for=wanted), wanted)
                 return
             # Before the attempt is noted: a template that is found dead here is not its end.

@@ -18,10 +18,11 @@ from pathlib import Path
 import psutil
 import pytest
 
+from eventflow.execution.by_hand import run_by_hand
 from eventflow.model.completion import Outcome
 from eventflow.model.graph import FlowGraph
 from eventflow.model.policy import Packages, StepPolicy
-from eventflow.model.task import RunPlan, TaskKey
+from eventflow.model.task import RunPlan, TaskKey, TaskPlan
 from tests.support.eventually import eventually
 from tests.support.flows import HEADER, Flows, is_running, line, one_step, run_out
 from tests.support.package_index import need_package_index
@@ -248,6 +249,25 @@ class TestBuilding:
         assert end.outcome is Outcome.FAILED
         assert end.reason.startswith("its environment cannot be made: The packages six==99.1")
         assert "there is no version of six==99.1" in end.reason
+
+    def test_that_fails_can_be_caught(self, flows: Flows) -> None:
+        plan = plan_of(flows, one_step("pass"), Packages({"six": "99.1"}))
+        start, end = plan.graph.steps
+        policy = replace(start.how, is_caught=True, catch_artifact="wrong")
+        graph = replace(plan.graph, steps=(replace(start, policy=policy), end))
+        world = flows.world()
+
+        driven = run_by_hand(
+            replace(plan, graph=graph),
+            flows.executor(),
+            world.store,
+            world.effects,
+            on_line=lambda *_: None,
+        )
+
+        caught = flows.artifact(TaskPlan(plan, TaskKey(1, "start", attempt=1), ()), "wrong")
+        assert driven.outcome is Outcome.SUCCEEDED
+        assert "there is no version of six==99.1" in str(caught)
 
     def test_whose_process_is_killed_is_the_end_of_the_attempt_and_the_next_one_builds_again(
         self, flows: Flows, monkeypatch: pytest.MonkeyPatch
