@@ -161,8 +161,14 @@ class LocalExecutor:
     def interrupt(self, run_id: str, epoch: int) -> None:
         """Send SIGINT to the tasks of one execution: to Python code a KeyboardInterrupt. Their
         ends are reported; one that goes on is for `kill`."""
-        codes = {each.code for each in self._running.values() if each.is_of(run_id, epoch)}
-        for code in codes & self._templates.keys():
+        asked = {
+            number: each for number, each in self._running.items() if each.is_of(run_id, epoch)
+        }
+        for number in [number for number, each in asked.items() if each.waits_for]:
+            text = "stopped while its environment was built"
+            self._end(number, Report(Outcome.FAILED, (), text))
+        codes = {each.code for each in asked.values()}
+        for code in [each for each in self._templates if each in codes]:
             self._templates[code].interrupt(run_id, epoch)
 
     def kill(self, run_id: str, epoch: int) -> None:

@@ -304,6 +304,20 @@ class TestBuilding:
         assert end.run_id == plain.run.request.run_id
         eventually(lambda: not any(map(is_running, (builder.pid, uv.pid))))
 
+    def test_keeps_no_run_waiting_that_is_asked_to_stop(
+        self, flows: Flows, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        executor = flows.executor()
+        start = flows.task(plan_of(flows, one_step("pass"), SIX))
+        with silent_index(monkeypatch, tmp_path):
+            executor.start(start)
+            executor.interrupt(start.run.request.run_id, 1)
+
+            (end,) = executor.poll(SECOND)
+
+        assert end.key == start.key
+        assert end.reason == "stopped while its environment was built"
+
     def test_dies_with_the_executors_process(
         self, flows: Flows, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
