@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
+import sysconfig
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -183,6 +185,28 @@ class TestLock:
         with pytest.raises(InvalidPackages, match=r"six==1\.15\.0"):
             machine.build(other)
 
+    def test_is_for_one_platform_where_the_packages_are(
+        self, machine: Machine, tmp_path: Path
+    ) -> None:
+        here = re.sub(r"\W", "_", sysconfig.get_platform())
+        write_wheel(tmp_path / "wheels", "only-here", "1.0", platform=here)
+        only_here = Packages({"only-here": ""})
+
+        child = machine.child(only_here, UV_FIND_LINKS=str(tmp_path / "wheels"))
+        folder = child.communicate()[0].strip()
+
+        key = environment_key("shop", request_of(only_here).digest)
+        assert version_in(Environment(folder, ""), "only-here") == "1.0"
+        assert json.loads(machine.store.get(key))["platforms"] == [sys.platform]
+
+    def test_for_another_platform_is_refused(self, machine: Machine) -> None:
+        key = environment_key("shop", request_of(SIX).digest)
+        content = {"lock": "six==1.15.0\n", "platforms": ["plan9"]}
+        machine.store.put_if_absent(key, json.dumps(content).encode())
+
+        with pytest.raises(InvalidPackages, match=r"six==1\.15\.0 were found for plan9 only"):
+            machine.build(SIX)
+
 
 class TestReuse:
     def test_needs_no_uv_no_network_and_no_store(
@@ -277,19 +301,19 @@ class TestIndex:
         assert version_in(Environment(folder, ""), "only-here") == "2.0"
 
 
-def write_wheel(folder: Path, name: str, version: str) -> None:
+def write_wheel(folder: Path, name: str, version: str, platform: str = "any") -> None:
     """A package with one empty module."""
     folder.mkdir()
     module = name.replace("-", "_")
     about = f"{module}-{version}.dist-info"
-    tags = "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+    tags = f"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-{platform}\n"
     files = {
         f"{module}.py": "",
         f"{about}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n",
         f"{about}/WHEEL": tags,
     }
     record = "".join(f"{each},,\n" for each in (*files, f"{about}/RECORD"))
-    with ZipFile(folder / f"{module}-{version}-py3-none-any.whl", "w") as wheel:
+    with ZipFile(folder / f"{module}-{version}-py3-none-{platform}.whl", "w") as wheel:
         for path, content in {**files, f"{about}/RECORD": record}.items():
             wheel.writestr(path, content)
 

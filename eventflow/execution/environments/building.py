@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import eventflow
+from eventflow.errors import InvalidPackages
 from eventflow.execution.environments.lock import lock_of
 from eventflow.execution.environments.uv import find_python, run_uv
 from eventflow.store.blobs import digest_of
@@ -119,6 +120,12 @@ def build(place: Place, request: Request, store: Store, effects: Effects) -> Env
 
 def _install(lock: Lock, folder: Path) -> None:
     """Into a folder that is moved afterwards."""
+    if sys.platform not in lock.platforms:
+        found = " and ".join(lock.platforms)
+        raise InvalidPackages(
+            f"{', '.join(lock.request.requirements)} were found for {found} only, and this machine"
+            f" is {sys.platform}: run the flow there, or ask for other versions."
+        )
     python = find_python(lock.request.python, folder.parent)
     folder.mkdir()
     listing = folder / "requirements.lock"

@@ -2,11 +2,12 @@
 
 It stands in the store below its project, and never changes: all runs, on all machines, have the
 same versions. It is made for Linux and macOS at once, so that who deploys and who runs need not
-have the same machine.
+have the same machine; or for one of them, when the packages are not to be had for both.
 """
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -31,10 +32,12 @@ _PLATFORMS = ("linux", "darwin")
 
 @dataclass(frozen=True, slots=True)
 class Lock:
-    """A request and the requirements that it came to, as the text of a requirements file."""
+    """A request and the requirements that it came to, as the text of a requirements file;
+    `platforms` are those of `sys.platform` that it is for."""
 
     request: Request
     text: str
+    platforms: tuple[str, ...]
 
     @property
     def digest(self) -> str:
@@ -54,9 +57,10 @@ def lock_of(store: Store, effects: Effects, project: str, request: Request) -> L
     try:
         content = read_json(store, key)
     except ObjectMissing:
-        mine = {"request": asdict(request), "lock": _resolve(request)}
+        text, platforms = _resolve(request)
+        mine = {"request": asdict(request), "lock": text, "platforms": platforms}
         content = decide(store, key, mine, nonce=effects.ids.token()).content
-    return Lock(request, str(content["lock"]))
+    return Lock(request, str(content["lock"]), tuple(content["platforms"]))
 
 
 def lock_steps(store: Store, effects: Effects, project: str, graph: FlowGraph) -> None:
@@ -78,9 +82,22 @@ def lock_steps(store: Store, effects: Effects, project: str, graph: FlowGraph) -
         locked.add(request)
 
 
-def _resolve(request: Request) -> str:
+def _resolve(request: Request) -> tuple[str, tuple[str, ...]]:
+    """The text, and the platforms that it is for: all when that can be."""
+    others = tuple(each for each in _PLATFORMS if each != sys.platform)
+    refusals: list[InvalidPackages] = []
+    for platforms in (_PLATFORMS, (sys.platform,), others):
+        try:
+            return _compile(request, platforms), platforms
+        except InvalidPackages as error:
+            refusals.append(error)
+    raise refusals[1]  # that of this platform: the one its reader can try out
+
+
+def _compile(request: Request, platforms: tuple[str, ...]) -> str:
     minor = ".".join(request.python.split(".")[:2])
-    markers = [f"sys_platform == '{each}' and python_version == '{minor}'" for each in _PLATFORMS]
+    markers = [f"sys_platform == '{each}' and python_version == '{minor}'" for each in platforms]
+    named = ", ".join(request.requirements) or "that eventflow needs"
     with tempfile.TemporaryDirectory(prefix="eventflow-lock-") as name:
         folder = Path(name)
         folder.joinpath("pyproject.toml").write_text(f"[tool.uv]\nenvironments = {markers}\n")
@@ -96,8 +113,6 @@ def _resolve(request: Request) -> str:
                 *("--no-header", "--no-annotate", "--no-sources"),
             ],
             folder,
-            f"The packages {', '.join(request.requirements)} cannot be had"
-            if request.requirements
-            else "What eventflow needs cannot be had",
+            f"The packages {named} cannot be had",
         )
         return folder.joinpath("lock.txt").read_text()

@@ -39,7 +39,7 @@ _OUTAGES = (
     "no space left",
     "timed out",
 )
-_ORNAMENT = re.compile(r"^[^\w`'\"(]+|^\s*(?:error|cause):\s*")
+_ORNAMENT = re.compile(r"^[^\w`'\"(]*(?:(?:error|cause):\s*)?| for split \(markers: .*\)")
 _CREDENTIALS = re.compile(r"//[^/@\s]+@")
 _SHOWN_FIRST, _SHOWN_LAST = 3, 5
 _LONGEST = 1000
