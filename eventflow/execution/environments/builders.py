@@ -14,6 +14,7 @@ import subprocess
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import structlog
@@ -25,7 +26,6 @@ from eventflow.execution.environments.request import request_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
     from selectors import BaseSelector
 
     from eventflow.execution.environments.building import Environment
@@ -125,6 +125,7 @@ class Builders:
         self._command, self._settings = tuple(command), settings
         self._cache, self._store_url = cache, store_url
         self._under_way: dict[Wanted, Build] = {}
+        self._known: dict[Wanted, Environment] = {}
 
     @staticmethod
     def wanted(project: str, packages: Packages) -> Wanted:
@@ -137,7 +138,12 @@ class Builders:
 
     def find(self, wanted: Wanted) -> Environment | None:
         """The environment, when it is there."""
-        return find(self._place(wanted), wanted.request)
+        known = self._known.get(wanted)
+        if known is None or not Path(known.python).exists():
+            known = find(self._place(wanted), wanted.request)
+            if known is not None:
+                self._known[wanted] = known
+        return known
 
     def begin(self, wanted: Wanted, log: Path, selector: BaseSelector) -> None:
         """Have it built, unless it is being built. What the selector finds to read under the key

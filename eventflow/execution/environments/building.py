@@ -6,12 +6,11 @@ died has left half-done is built again. What is there is used without uv, networ
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import sys
 import sysconfig
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,10 +19,11 @@ import eventflow
 from eventflow.errors import InvalidPackages
 from eventflow.execution.environments.lock import lock_of
 from eventflow.execution.environments.uv import find_python, run_uv
+from eventflow.execution.file_lock import locked
 from eventflow.store.blobs import digest_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from eventflow.effects import Effects
     from eventflow.execution.environments.lock import Lock
@@ -104,7 +104,7 @@ def build(place: Place, request: Request, store: Store, effects: Effects) -> Env
     name = digest_of(f"{lock.digest}\n{sys.version}\n{_platform()}".encode())[:_SHORT]
     folder = place.folder / name
     place.folder.mkdir(parents=True, exist_ok=True)
-    with _locked(folder.with_suffix(".lock")):
+    with locked(folder.with_suffix(".lock")):
         if not (folder / "bin" / "python").exists():
             partial = folder.with_suffix(".partial")
             for stale in (partial, folder):
@@ -167,11 +167,3 @@ def _joined(first: str, further: str) -> str:
 
 def _platform() -> str:
     return sysconfig.get_platform()
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Alone among the processes of this machine; the lock goes with the process that holds it."""
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
