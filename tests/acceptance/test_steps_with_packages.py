@@ -14,7 +14,7 @@ from tests.acceptance.installation import SHORT_CLOCKS, Installation
 from tests.support.eventually import eventually
 from tests.support.package_index import need_package_index
 
-pytestmark = [pytest.mark.packages, pytest.mark.slow, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.packages, pytest.mark.slow, pytest.mark.timeout(300)]
 
 SETTINGS = SHORT_CLOCKS
 FILE = Path(__file__).parent / "flows" / "packed.py"
@@ -25,8 +25,8 @@ def test_a_runner_runs_them_without_a_package_index_and_they_publish(
 ) -> None:
     need_package_index()
     cluster = lasting_installation.cluster
-    cluster.flow(FILE, "--production", "deploy")
     cluster.start("trigger-service")
+    cluster.flow(FILE, "--production", "deploy")
     cluster.flow(FILE, "run")  # so that uv has the files
     cluster.start("runner", UV_OFFLINE="1")
 
