@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
+from eventflow.authoring.configs import resolved
 from eventflow.authoring.members import class_attribute
 from eventflow.errors import FlowProblem, InvalidFlow
 from eventflow.model.policy import Packages
@@ -132,11 +133,18 @@ def _keep(decorated: Any, said: _Said, *, is_of_flow: bool) -> Any:
 
 
 def _said_of_flow(flow_class: type) -> _Said | None:
-    return getattr(flow_class, _ATTRIBUTE, None)
+    return _resolved(flow_class, getattr(flow_class, _ATTRIBUTE, None))
 
 
 def _said_of_step(flow_class: type, step_name: str) -> _Said | None:
-    return getattr(class_attribute(flow_class, step_name), _ATTRIBUTE, None)
+    method = class_attribute(flow_class, step_name)
+    return _resolved(flow_class, getattr(method, _ATTRIBUTE, None))
+
+
+def _resolved(flow_class: type, said: _Said | None) -> _Said | None:
+    """With what configurations say in it."""
+    found: _Said | None = resolved(flow_class, said)
+    return found
 
 
 def _mistakes(said: _Said) -> Iterator[str]:

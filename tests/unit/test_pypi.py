@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from eventflow.authoring.config import Config
+from eventflow.authoring.config_expr import config_expr
 from eventflow.authoring.flow_spec import FlowSpec
 from eventflow.authoring.graph import check, graph_of
 from eventflow.authoring.pypi import packages_of, pypi, pypi_base
@@ -90,6 +92,19 @@ def test_without_parentheses_a_step_has_an_environment_without_packages() -> Non
 
 def test_a_subclass_inherits_what_its_base_says() -> None:
     assert packages_of(Inheriting, "start") == packages_of(Based, "start")
+
+
+def test_what_configurations_say_counts() -> None:
+    class Configured(Plain):
+        config = Config("config", default_value={"packages": {"six": "1.17"}, "python": "3.12"})
+
+        @pypi(packages=config_expr("config.packages"), python=config_expr("config.python"))
+        @step
+        def start(self) -> None:
+            self.next(self.end)
+
+    assert check(Configured) == []
+    assert packages_of(Configured, "start") == Packages({"six": "1.17"}, "3.12")
 
 
 def test_the_graph_has_the_packages_of_each_step() -> None:
