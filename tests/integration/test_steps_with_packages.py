@@ -123,6 +123,21 @@ class TestArtifacts:
         assert leaves.outcome is Outcome.SUCCEEDED
         assert flows.artifact(flows.task(careful, "end"), "twice") == 4
 
+    def test_that_are_code_of_another_python_are_refused_not_run(
+        self, flows: Flows, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        add_python(monkeypatch, "3.13")
+        source = two_steps("self.add = lambda x: [x + y for y in range(3)]", "self.add(1)")
+        plan = plan_of(flows, source, Packages(python="3.13"))
+        executor = flows.executor()
+        run_out(executor, flows.task(plan))
+
+        (end,) = run_out(executor, flows.task(plan, "end", AFTER_START))
+
+        assert end.outcome is Outcome.FAILED
+        assert "ArtifactNotReadable" in end.reason
+        assert "code that was compiled by Python 3.13" in end.reason
+
 
 class TestProcesses:
     def test_of_such_a_step_are_of_its_environment(self, flows: Flows) -> None:
