@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from eventflow.authoring.include_file import IncludeFile
     from eventflow.authoring.parameter import JSONType, Parameter
     from eventflow.authoring.project import project
+    from eventflow.authoring.pypi import pypi, pypi_base
     from eventflow.authoring.step import step
     from eventflow.authoring.step_decorators import (
         card,
@@ -84,6 +85,8 @@ __all__ = [
     "namespace",
     "namespaced_event_name",
     "project",
+    "pypi",
+    "pypi_base",
     "resources",
     "retry",
     "schedule",
@@ -130,6 +133,8 @@ _HOMES = {
     "project": "authoring.project",
     "resources": "authoring.step_decorators",
     "retry": "authoring.step_decorators",
+    "pypi": "authoring.pypi",
+    "pypi_base": "authoring.pypi",
     "schedule": "authoring.trigger_declarations",
     "secrets": "authoring.step_decorators",
     "step": "authoring.step",

@@ -185,6 +185,7 @@ def local_executor(world: World, *, is_prepared: bool = False) -> LocalExecutor:
 
     With `is_prepared`, a task that publishes takes topics and schemas to be there.
     """
+    from eventflow.execution.environments.builders import Builders
     from eventflow.execution.local import LocalExecutor
 
     settings = world.settings
@@ -198,11 +199,18 @@ def local_executor(world: World, *, is_prepared: bool = False) -> LocalExecutor:
         "is_prepared": is_prepared,
     }
     # -P: the working directory is the flow's, whose files must not stand in for the library's.
-    command = [sys.executable, "-P", "-m", "eventflow.cli.template"]
+    program = [sys.executable, "-P", "-m"]
+    builders = Builders(
+        [*program, "eventflow.cli.environment"],
+        json.dumps(told),
+        settings.folder / "cache",
+        world.store.url,
+    )
     return LocalExecutor(
-        command,
+        [*program, "eventflow.cli.template"],
         json.dumps(told),
         world.effects,
+        builders,
         lease=settings.runner.lease,
         templates=settings.runner.templates,
     )

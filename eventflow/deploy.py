@@ -1,10 +1,11 @@
 """Deploying: a version of a flow becomes live at a mark in the event log (docs/protocols.md §4).
 
-1. The code package and the included files go into the store. 2. The deployment's transactional
-id is taken over, so that of two deploys at once one is fenced. 3. One transaction: the
-Deployment, whole, and an Activation to every source. 4. The trigger service's echo is waited for.
-Records after the mark are handled by the new version, records before it by the one before; also
-those published before the echo, so a deploy without a running trigger service is no error.
+1. The versions of the packages of its steps are decided, and the code package and the included
+files go into the store. 2. The deployment's transactional id is taken over, so that of two deploys
+at once one is fenced. 3. One transaction: the Deployment, whole, and an Activation to every source.
+4. The trigger service's echo is waited for. Records after the mark are handled by the new version,
+records before it by the one before; also those published before the echo, so a deploy without a
+running trigger service is no error.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from eventflow.errors import (
     UndecodableRecord,
 )
 from eventflow.execution.code import package, store_package
+from eventflow.execution.environments.lock import lock_steps
 from eventflow.model.decision import Decision, Verdict
 from eventflow.model.deployment import Activation, Deployment
 from eventflow.model.log import TopicPartition, partition_of
@@ -157,9 +159,12 @@ def deploy(world: World, new: NewVersion, archive: bytes, *, echo: timedelta = _
 
     Raises:
         InvalidName: its names are too long for the keys of its runs; nothing was changed.
+        InvalidPackages, EnvironmentUnavailable: the packages of a step cannot be had; nothing was
+            changed.
         DeployFenced: another deploy of the flow took over; nothing was changed.
     """
     _check_keys(new)
+    lock_steps(world.store, world.effects, new.namespace.project, new.graph)
     store_package(world.store, new.namespace.project, archive, new.code)
     files = store_files(world.store, new.namespace.project, new.files)
     parameters = tuple(

@@ -8,10 +8,11 @@
     │   ├── ArtifactNotStorable    │   └── EventTooLarge
     │   ├── ArtifactNotReadable    ├── ArtifactMissing
     │   ├── InvalidDecorator       ├── CardMissing
-    │   ├── ArtifactReadOnly       ├── InvalidTag
-    │   │   └── ConfigReadOnly     ├── InvalidOption
-    │   └── InvalidMerge           └── NotFound
-    │       ├── MissingInMergeArtifacts    └── Ambiguous
+    │   ├── InvalidPackages        ├── InvalidTag
+    │   ├── ArtifactReadOnly       ├── InvalidOption
+    │   │   └── ConfigReadOnly     └── NotFound
+    │   └── InvalidMerge               └── Ambiguous
+    │       ├── MissingInMergeArtifacts
     │       └── UnhandledInMergeArtifacts
     ├── OperatorError              whoever runs eventflow acts
     │   ├── InvalidSettings        ├── TopicMismatch
@@ -20,7 +21,8 @@
     │   ├── BucketMissing          ├── StoreUnsuitable
     │   ├── ObjectMissing          ├── CorruptObject
     │   ├── RecordTooLarge         ├── AlreadyRunning
-    │   ├── InvalidSecret          └── DeployFenced
+    │   ├── InvalidSecret          ├── EnvironmentUnavailable
+    │   └── DeployFenced
     ├── Retriable                  nobody acts: the caller tries again from its last position
     │   ├── Fenced                 ├── BusBusy
     │   └── TimedOut
@@ -52,11 +54,12 @@ __all__ = [
     "BusBusy",
     "BusForbidden",
     "BusUnreachable",
-    "CommandFailed",
     "CardMissing",
+    "CommandFailed",
     "ConfigReadOnly",
     "CorruptObject",
     "DeployFenced",
+    "EnvironmentUnavailable",
     "EventTooLarge",
     "EventflowError",
     "Fenced",
@@ -67,6 +70,7 @@ __all__ = [
     "InvalidMerge",
     "InvalidName",
     "InvalidOption",
+    "InvalidPackages",
     "InvalidParameter",
     "InvalidPayload",
     "InvalidSecret",
@@ -209,6 +213,10 @@ class MissingInMergeArtifacts(InvalidMerge):
         )
 
 
+class InvalidPackages(AuthorError):
+    """The packages of a step are not to be had: unknown, in conflict, or not installable."""
+
+
 class NotFound(AuthorError):
     """No flow, run, step, task, artifact, deployment or event of that name is visible."""
 
@@ -275,6 +283,10 @@ class InvalidSecret(OperatorError):
 
 class AlreadyRunning(OperatorError):
     """Another process holds this state folder; the message has its pid."""
+
+
+class EnvironmentUnavailable(OperatorError):
+    """An environment cannot be made here and now: no uv, no such Python, no package index."""
 
 
 class DeployFenced(OperatorError):

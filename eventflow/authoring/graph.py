@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,17 +15,21 @@ from eventflow.authoring.flow_ends import ends_of
 from eventflow.authoring.graph_checks import graph_problems
 from eventflow.authoring.parameters import parameter_problems
 from eventflow.authoring.project import project_problems
+from eventflow.authoring.pypi import packages_of, pypi_problems
 from eventflow.authoring.source import place_of_class, read_steps
 from eventflow.authoring.step_checks import step_problems
 from eventflow.authoring.step_kinds import kind_of
 from eventflow.errors import FlowProblem, InvalidFlow
 from eventflow.model.graph import FlowGraph, StepNode
+from eventflow.model.policy import NO_POLICY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from eventflow.authoring.decorator import Declaration
     from eventflow.authoring.source import StepSource
+    from eventflow.model.graph import StepKind
+    from eventflow.model.policy import StepPolicy
 
 __all__ = ["check", "graph_of"]
 
@@ -44,6 +49,7 @@ def check(flow_class: type) -> list[FlowProblem]:
         *step_problems(flow_class, steps),
         *decorator_problems(flow_class, steps),
         *exit_hook_problems(flow_class),
+        *pypi_problems(flow_class, steps),
         *graph_problems(flow_class, steps, place_of_class(flow_class)),
     ]
     return sorted(problems, key=lambda each: (each.file, each.line))
@@ -91,5 +97,13 @@ def _node(flow_class: type, step: StepSource, end: str, added: Sequence[Declarat
         foreach=call.option("foreach") if call else None,
         condition=call.option("condition") if call else None,
         cases=(call.cases or ()) if call else (),
-        policy=policy_of(flow_class, step.name, added, can_catch=kind not in UNCATCHABLE),
+        policy=_policy(flow_class, step.name, added, kind),
     )
+
+
+def _policy(
+    flow_class: type, step: str, added: Sequence[Declaration], kind: StepKind
+) -> StepPolicy | None:
+    policy = policy_of(flow_class, step, added, can_catch=kind not in UNCATCHABLE)
+    packages = packages_of(flow_class, step)
+    return policy if packages is None else replace(policy or NO_POLICY, packages=packages)

@@ -18,7 +18,7 @@ from pathlib import Path
 
 __all__ = ["schema_text"]
 
-_CHECKOUT = Path(__file__).parents[2] / "schemas"
+_CHECKOUT = Path(__file__).resolve().parents[2] / "schemas"
 
 
 def schema_text(name: str) -> str:

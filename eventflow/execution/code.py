@@ -7,21 +7,20 @@ compressed, because the bytes of a compressor change with its version.
 
 from __future__ import annotations
 
-import fcntl
 import io
 import os
 import shutil
 import tarfile
-from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from eventflow.errors import CorruptObject, FlowProblem, InvalidFlow
+from eventflow.execution.file_lock import locked
 from eventflow.model.deployment import CodePackage
 from eventflow.store.blobs import digest_of, get_blob, put_blob
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Sequence
 
     from eventflow.store.port import Store
 
@@ -74,7 +73,7 @@ def unpack(store: Store, project: str, code: CodePackage, cache: Path) -> Path:
     if folder.is_dir():
         return folder
     cache.mkdir(parents=True, exist_ok=True)
-    with _locked(cache / ".lock"):
+    with locked(cache / ".lock"):
         if not folder.is_dir():
             data = get_blob(store, project, code.digest)
             partial = folder.with_suffix(_PARTIAL)
@@ -139,14 +138,6 @@ def _mib(size: int) -> str:
 
 
 # ── unpacking ────────────────────────────────────────────────────────────────
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Alone among the processes of this machine; the lock goes with the process that holds it."""
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _extract(data: bytes, folder: Path) -> None:

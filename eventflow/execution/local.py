@@ -18,7 +18,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from eventflow.errors import EnvironmentUnavailable
+from eventflow.execution.environments.builders import Wanted
 from eventflow.execution.messages import Begin, Report, Start, encode_run
+from eventflow.execution.output import add_to_stderr
 from eventflow.execution.template_process import TemplateProcess
 from eventflow.model.completion import Outcome
 from eventflow.model.task import TaskEnd
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from eventflow.effects import Effects
+    from eventflow.execution.environments.builders import Builders
+    from eventflow.execution.environments.building import Environment
     from eventflow.model.task import RunPlan, TaskKey, TaskPlan
 
 __all__ = ["LocalExecutor"]
@@ -39,25 +44,38 @@ _RETIRING = timedelta(seconds=1)
 
 @dataclass(frozen=True, slots=True)
 class _Code:
-    """What a template has imported, and with which variables in its environment."""
+    """What a template has imported, and with which variables in which environment."""
 
     root: str
     file: str
     variables: tuple[tuple[str, str], ...]
+    environment: Environment | None
 
     @classmethod
-    def of(cls, run: RunPlan, step: str) -> _Code:
+    def of(cls, run: RunPlan, step: str, environment: Environment | None) -> _Code:
         variables = run.graph.step(step).how.variables
-        return cls(run.code_root, run.code_file, tuple(sorted(variables.items())))
+        return cls(run.code_root, run.code_file, tuple(sorted(variables.items())), environment)
+
+    def command(self, own: Sequence[str]) -> Sequence[str]:
+        """What starts the program of a template, `own` in the interpreter of this process."""
+        return own if self.environment is None else [self.environment.python, *own[1:]]
+
+    def process_variables(self) -> dict[str, str]:
+        """The environment of its processes."""
+        if self.environment is None:
+            return {**os.environ, **dict(self.variables)}
+        return self.environment.variables(os.environ, dict(self.variables))
 
 
 @dataclass(frozen=True, slots=True)
 class _Attempt:
-    """An attempt that was started, on which template, and where its output goes."""
+    """An attempt that was started: where its output goes, on which template it runs, or for which
+    environment it waits."""
 
     task: TaskPlan
-    code: _Code
     folder: Path
+    code: _Code | None = None
+    waits_for: Wanted | None = None
 
     def is_of(self, run_id: str, epoch: int) -> bool:
         return (self.task.run.request.run_id, self.task.key.epoch) == (run_id, epoch)
@@ -75,18 +93,21 @@ class LocalExecutor:
         command: Sequence[str],
         settings: str,
         effects: Effects,
+        builders: Builders,
         *,
         lease: timedelta,
         templates: int,
     ) -> None:
-        """`command` starts the program of a template, whose `connect` understands `settings`.
+        """`command` starts the program of a template, whose `connect` understands `settings`:
+        an interpreter and its arguments. `builders` make the environments of steps.
 
         Tasks are killed when `poll` is not called for the `lease`, and started anew when it is
         called again, unless they were killed by then. At most so many idle
         `templates` are kept warm.
         """
         self._begin = Begin(0, "", "", settings, tuple(command), lease.total_seconds())
-        self._effects, self._most_templates = effects, templates
+        self._effects, self._builders = effects, builders
+        self._most_templates = templates
         self._folder = Path(tempfile.mkdtemp(prefix="eventflow-tasks-"))
         self._selector = selectors.DefaultSelector()
         # In the order of their last use.
@@ -99,24 +120,19 @@ class LocalExecutor:
         self._encoded: tuple[RunPlan, bytes] | None = None
 
     def warm(self, run: RunPlan) -> None:
-        with suppress(OSError):  # the start will fail of it, and say so
-            self._template(_Code.of(run, run.graph.start))
+        # What fails here fails the start too, which says so.
+        for node in run.graph.steps:
+            with suppress(OSError, EnvironmentUnavailable):
+                wanted = self._wanted(run, node.name)
+                environment = self._builders.find(wanted) if wanted else None
+                if wanted and not environment:
+                    self._build(wanted)
+                elif node.name == run.graph.start:
+                    self._template(_Code.of(run, node.name, environment))
 
     def start(self, task: TaskPlan) -> None:
         number = self._next_number()
-        code = _Code.of(task.run, task.key.step)
-        attempt = _Attempt(task, code, self._folder / str(number))
-        try:
-            # Before the attempt is noted: a template that is found dead here is not its end.
-            template = self._template(code)
-            attempt.folder.mkdir(parents=True)  # temporary folders are cleaned behind our back
-        except OSError as error:
-            self._running[number] = attempt
-            self._end(number, Report(Outcome.FAILED, (), f"it cannot be started: {error}"))
-            return
-        self._running[number] = attempt
-        encoded = self._encode(task.run)
-        template.start(Start.of(number, task, str(attempt.folder), encoded))
+        self._start(number, _Attempt(task, self._folder / str(number)))
 
     def poll(self, timeout: timedelta) -> Sequence[TaskEnd]:
         self._forget_shown()
@@ -125,7 +141,10 @@ class LocalExecutor:
             self._tick()
             pause = 0.0 if self._ended else self._pause(deadline)
             for key, _ in self._selector.select(pause):
-                self._hear(key.data)
+                if isinstance(key.data, Wanted):
+                    self._hear_builder(key.data)
+                else:
+                    self._hear(key.data)
             if self._ended or time.monotonic() >= deadline:
                 break
         ended, self._ended = tuple(self._ended.values()), {}
@@ -142,8 +161,14 @@ class LocalExecutor:
     def interrupt(self, run_id: str, epoch: int) -> None:
         """Send SIGINT to the tasks of one execution: to Python code a KeyboardInterrupt. Their
         ends are reported; one that goes on is for `kill`."""
-        codes = {each.code for each in self._running.values() if each.is_of(run_id, epoch)}
-        for code in codes & self._templates.keys():
+        asked = {
+            number: each for number, each in self._running.items() if each.is_of(run_id, epoch)
+        }
+        for number in [number for number, each in asked.items() if each.waits_for]:
+            text = "stopped while its environment was built"
+            self._end(number, Report(Outcome.FAILED, (), text))
+        codes = {each.code for each in asked.values()}
+        for code in [each for each in self._templates if each in codes]:
             self._templates[code].interrupt(run_id, epoch)
 
     def kill(self, run_id: str, epoch: int) -> None:
@@ -152,10 +177,13 @@ class LocalExecutor:
             for number, attempt in (self._running | self._shown).items()
             if attempt.is_of(run_id, epoch)
         }
-        for number in doomed:
+        for number, attempt in doomed.items():
             self._running.pop(number, None)
             self._ended.pop(number, None)
-        for code in {attempt.code for attempt in doomed.values()} & self._templates.keys():
+            if attempt.code is None:  # no template will say that it has ended
+                shutil.rmtree(attempt.folder, ignore_errors=True)
+        codes = {attempt.code for attempt in doomed.values()}
+        for code in [each for each in self._templates if each in codes]:
             self._templates[code].kill(run_id, epoch)
 
     def close(self) -> None:
@@ -166,6 +194,7 @@ class LocalExecutor:
             self._selector.unregister(template.channel)
             template.close(timedelta(seconds=max(0.0, deadline - time.monotonic())))
         self._templates.clear()
+        self._builders.close()
         self._selector.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -184,12 +213,20 @@ class LocalExecutor:
         return template
 
     def _new_template(self, code: _Code) -> TemplateProcess:
-        self._folder.mkdir(exist_ok=True)
-        log = self._folder / f"template-{self._next_number()}.log"
-        begin = replace(self._begin, parent=os.getpid(), code_root=code.root, code_file=code.file)
-        template = TemplateProcess(self._begin.command, begin, log, dict(code.variables))
+        begin = replace(
+            self._begin,
+            parent=os.getpid(),
+            code_root=code.root,
+            code_file=code.file,
+            command=code.command(self._begin.command),
+        )
+        template = TemplateProcess(begin, self._new_log("template"), code.process_variables())
         self._selector.register(template.channel, selectors.EVENT_READ, code)
         return template
+
+    def _new_log(self, of: str) -> Path:
+        self._folder.mkdir(exist_ok=True)
+        return self._folder / f"{of}-{self._next_number()}.log"
 
     def _hear(self, code: _Code) -> None:
         template = self._templates[code]
@@ -225,7 +262,57 @@ class LocalExecutor:
             template.ask_to_close()
             template.close(_RETIRING)
 
+    # ── environments ─────────────────────────────────────────────────────────
+
+    def _wanted(self, run: RunPlan, step: str) -> Wanted | None:
+        packages = run.graph.step(step).how.packages
+        return None if packages is None else self._builders.wanted(run.project, packages)
+
+    def _build(self, wanted: Wanted) -> None:
+        self._builders.begin(wanted, self._new_log("builder"), self._selector)
+
+    def _hear_builder(self, wanted: Wanted) -> None:
+        reason = self._builders.ended(wanted)
+        if reason is None:
+            return
+        for number, attempt in tuple(self._running.items()):
+            if attempt.waits_for != wanted:
+                continue
+            if reason:
+                text = f"its environment cannot be made: {reason}"
+                self._end(number, Report(Outcome.FAILED, (), text))
+            else:
+                del self._running[number]
+                self._start(number, replace(attempt, waits_for=None))
+
     # ── attempts ─────────────────────────────────────────────────────────────
+
+    def _start(self, number: int, attempt: _Attempt) -> None:
+        task = attempt.task
+        try:
+            wanted = self._wanted(task.run, task.key.step)
+            environment = self._builders.find(wanted) if wanted else None
+            # What goes on after a failure does not run the step: it needs no packages.
+            if wanted and not environment and not task.failure:
+                self._wait(number, replace(attempt, waits_for=wanted), wanted)
+                return
+            # Before the attempt is noted: a template that is found dead here is not its end.
+            code = _Code.of(task.run, task.key.step, environment)
+            template = self._template(code)
+            # Temporary folders are cleaned behind our back.
+            attempt.folder.mkdir(parents=True, exist_ok=True)
+        except (OSError, EnvironmentUnavailable) as error:
+            self._running[number] = attempt
+            self._end(number, Report(Outcome.FAILED, (), f"it cannot be started: {error}"))
+            return
+        self._running[number] = replace(attempt, code=code)
+        template.start(Start.of(number, task, str(attempt.folder), self._encode(task.run)))
+
+    def _wait(self, number: int, attempt: _Attempt, wanted: Wanted) -> None:
+        attempt.folder.mkdir(parents=True, exist_ok=True)
+        add_to_stderr(attempt.folder, f"eventflow: building an environment: {wanted.text}\n")
+        self._build(wanted)
+        self._running[number] = attempt
 
     def _next_number(self) -> int:
         self._numbers += 1

@@ -14,7 +14,7 @@ from eventflow.execution.channel import Channel
 from eventflow.execution.messages import pack
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from datetime import timedelta
     from pathlib import Path
 
@@ -34,10 +34,8 @@ class TemplateProcess:
     The thread that makes this must live as long as the executor: the template dies with it.
     """
 
-    def __init__(
-        self, command: Sequence[str], begin: Begin, log: Path, variables: Mapping[str, str]
-    ) -> None:
-        """It inherits the environment of this process, with `variables` besides.
+    def __init__(self, begin: Begin, log: Path, variables: Mapping[str, str]) -> None:
+        """`variables` are all of its environment.
 
         Raises:
             OSError: no process can be started.
@@ -46,13 +44,13 @@ class TemplateProcess:
         self._log = log
         with theirs, log.open("wb") as output:
             self._process = subprocess.Popen(
-                [*command, "serve", str(theirs.fileno())],
+                [*begin.command, "serve", str(theirs.fileno())],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
-                env={**os.environ, **variables},
+                env=variables,
             )
         self.channel = Channel(ours)
         self.channel.send(begin.to_message())

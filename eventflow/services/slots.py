@@ -331,7 +331,7 @@ class Slots:
         owed = hooks_owed(self._store, execution.request, graph, end.outcome, epoch)
         try:
             plan = self._plan(execution)
-        except _AWAY:
+        except AWAY:
             raise
         except (AuthorError, OperatorError, UndecodableRecord) as error:
             _log.warning("run.hooks-left-out", run_id=execution.record.run_id, error=str(error))

@@ -1,6 +1,7 @@
 """Every key of the store, in one place (docs/protocols.md §7). Pure functions of names.
 
     projects/<project>/blobs/<2>/sha256-<digest>
+    projects/<project>/environments/<2>/sha256-<digest of a request>
     projects/<project>/<branch>/<Flow>/runs/<run id>/
         {run.json, end.json, e<epoch>/…, tags/<inverted number>, downstream/…}
     projects/<project>/<branch>/<Flow>/{index,successful}/<inverted day>/<hour>/<ms>-<run id>
@@ -31,6 +32,7 @@ __all__ = [
     "RunPlace",
     "blob_key",
     "card_id_of_key",
+    "environment_key",
     "flow_index_prefix",
     "flow_key",
     "flow_of_key",
@@ -138,6 +140,11 @@ def card_id_of_key(key: str) -> str | None:
 def blob_key(project: str, digest: str) -> str:
     """A value or code package by the hexadecimal SHA-256 of its bytes."""
     return f"projects/{project}/blobs/{digest[:2]}/sha256-{digest}"
+
+
+def environment_key(project: str, digest: str) -> str:
+    """The lock of an environment, by the digest of what was asked for."""
+    return f"projects/{project}/environments/{digest[:2]}/sha256-{digest}"
 
 
 def flow_index_prefix(namespace: str, flow: str, *, successful: bool = False) -> str:

@@ -8,9 +8,11 @@ from pathlib import Path
 import eventflow
 from eventflow import deploy
 from eventflow.execution import by_hand, driver, task
+from eventflow.execution.environments import building
 from eventflow.services import runner, trigger
 
-LISTS = [each.FAULT_POINTS for each in (trigger, runner, driver, task, deploy, by_hand)]
+PLACES = (trigger, runner, driver, task, deploy, by_hand, building)
+LISTS = [each.FAULT_POINTS for each in PLACES]
 
 
 def _reached() -> list[str]:

@@ -16,6 +16,7 @@ HEAVY = ("boto3", "botocore", "confluent_kafka", "fastavro", "numpy", "pydantic"
 NAMES = {
     *("FlowSpec", "step", "Parameter", "JSONType", "current", "trigger", "trigger_on_finish"),
     *("project", "schedule", "namespaced_event_name", "Event", "Flow", "Run", "Step", "Task"),
+    *("pypi", "pypi_base"),
     *("DataArtifact", "namespace", "get_namespace", "default_namespace"),
     *("IncludeFile", "Config", "ConfigValue", "config_expr"),
     *("Metaflow", "metadata", "get_metadata", "default_metadata"),

@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, Any
 
 import cloudpickle
 
+from eventflow.store.encoders.code import CodePickler
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -148,7 +150,7 @@ class _LimitedFile:
         return len(data)
 
 
-class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # it has no types
+class _Pickler(CodePickler):
     """Numbers the classes, where cloudpickle gives each a new random id in every process."""
 
     def __init__(self, file: _LimitedFile, token: str) -> None:

@@ -10,9 +10,8 @@ import io
 import pickle
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import cloudpickle
-
 from eventflow.errors import ArtifactNotReadable, ArtifactNotStorable
+from eventflow.store.encoders.code import CodePickler
 from eventflow.store.encoders.framing import framed, unframed
 from eventflow.store.encoders.own_code import Definitions, definitions_of
 from eventflow.store.pieces import Pieces, Sink, writable
@@ -33,7 +32,7 @@ class _Pickled(NamedTuple):
     buffers: Sequence[memoryview]
 
 
-class _CloudPickler(cloudpickle.Pickler):  # type: ignore[misc]  # it has no types
+class _CloudPickler(CodePickler):
     def reducer_override(self, value: object) -> Any:
         if isinstance(value, io.TextIOWrapper):  # of which cloudpickle makes a StringIO
             raise pickle.PicklingError("cannot pickle an open file")
