@@ -203,9 +203,7 @@ FAILING = Feature(
         "def is_last(self):",
         "    return all(index == count - 1 for index, count, _ in self.foreach_stack())",
     ),
-    after=("self.note()",),
-    join=("self.note()",),
-    first=("_ = self.note() if current.step_name != 'work' else None",),
+    every=("if current.step_name != 'work':", "    self.note()"),
 )
 
 FEATURES = (

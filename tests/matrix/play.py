@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
 import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -24,7 +24,7 @@ __all__ = ["Played", "Stage"]
 class Played:
     """A command that has run a flow. `folder` has what its steps left besides."""
 
-    shape: Shape
+    file: Path
     run_id: str
     folder: Path
     done: subprocess.CompletedProcess[str]
@@ -65,27 +65,36 @@ class Stage:
         """The run of that graph whose last task of `work` fails for good."""
         return self._once("failed", shape, "--fails", "true")
 
-    def _once(self, what: str, shape: Shape, *words: str) -> Played:
-        key = what, shape.name
+    def resumed(self, shape: Shape) -> Played:
+        """The run that goes on from the failed one, which fails no more."""
+        key = "resumed", shape.name
         if key not in self._played:
-            self._played[key] = self._run(what, shape, *words)
+            failed = self.failed(shape)
+            (failed.folder / "mended").touch()
+            self._played[key] = self.resume(failed)
         return self._played[key]
 
-    def _run(self, what: str, shape: Shape, *words: str) -> Played:
-        left_behind = self.folder / f"{what}-{shape.name}"
-        left_behind.mkdir()
-        given = [word for name, (text, _) in PARAMETERS.items() for word in (f"--{name}", text)]
-        words = ("run", "--folder", str(left_behind), *given, *words)
-        return self.play(shape, left_behind, *words)
+    def resume(self, played: Played, *words: str) -> Played:
+        """Go on from a run."""
+        words = ("resume", *words, "--origin-run-id", played.run_id)
+        return self.play(played.file, played.folder, *words)
 
-    def play(self, shape: Shape, left_behind: Path, *words: str) -> Played:
-        """Run a command of the flow that makes a run."""
+    def flow(self, source: str, *words: str) -> Played:
+        """Run another flow than those of the matrix; it is called `Matrix` too, and has a
+        parameter `folder`."""
+        left_behind = self.folder / f"flow-{secrets.token_hex(4)}"
+        left_behind.mkdir()
+        file = left_behind / "flow.py"
+        file.write_text(source)
+        return self.play(file, left_behind, "run", "--folder", str(left_behind), *words)
+
+    def play(self, file: Path, left_behind: Path, *words: str) -> Played:
+        """Run a command of a flow that makes a run."""
         id_file = left_behind / "run-id"
-        done = self.cluster.flow(
-            self.file(shape), *words, "--run-id-file", str(id_file), check=False
-        )
+        id_file.unlink(missing_ok=True)
+        done = self.cluster.flow(file, *words, "--run-id-file", str(id_file), check=False)
         assert id_file.exists(), done.stderr
-        return Played(shape, id_file.read_text(), left_behind, done)
+        return Played(file, id_file.read_text(), left_behind, done)
 
     @property
     def cluster(self) -> Cluster:
@@ -93,9 +102,19 @@ class Stage:
         return Cluster(self.env, self.folder)
 
     def file(self, shape: Shape) -> Path:
-        """The flow's file."""
+        """The file of the flow of that graph."""
         path = self.folder / shape.name / "matrix.py"
         if not path.exists():
             path.parent.mkdir()
             path.write_text(source(shape))
         return path
+
+    def _once(self, what: str, shape: Shape, *words: str) -> Played:
+        key = what, shape.name
+        if key not in self._played:
+            left_behind = self.folder / f"{what}-{shape.name}"
+            left_behind.mkdir()
+            given = [word for name, (text, _) in PARAMETERS.items() for word in (f"--{name}", text)]
+            words = ("run", "--folder", str(left_behind), *given, *words)
+            self._played[key] = self.play(self.file(shape), left_behind, *words)
+        return self._played[key]
