@@ -1,0 +1,349 @@
+"""Tasks that do what no task should: they block in C, crash, exit, leave children, fail beside
+others; and what a foreach can go over."""
+
+from __future__ import annotations
+
+import textwrap
+
+import pytest
+
+from eventflow.authoring.caught import CaughtFailure
+from eventflow.model.run import RunState
+from tests.matrix.play import Stage
+from tests.support.eventually import eventually
+from tests.support.flows import is_running
+
+HEAD = """
+import ctypes, os, signal, subprocess, sys, time
+from pathlib import Path
+
+from eventflow import FlowSpec, Parameter, catch, current, retry, step, timeout
+
+def block_in_c():
+    "Returns to Python never, whatever signal comes that can be ignored."
+    for number in set(signal.Signals) - {signal.SIGKILL, signal.SIGSTOP}:
+        signal.signal(number, signal.SIG_IGN)
+    child = subprocess.Popen(["sleep", "600"])
+    print("child", child.pid, flush=True)
+    libc = ctypes.PyDLL(None)  # holds the lock of the interpreter as well
+    libc.sleep(600)
+
+class Matrix(FlowSpec):
+    folder = Parameter("folder")
+
+"""
+TAIL = """
+if __name__ == "__main__":
+    Matrix()
+"""
+
+
+def flow(*steps: str) -> str:
+    """The source of a flow of these steps."""
+    body = "\n".join(textwrap.indent(textwrap.dedent(each), " " * 4) for each in steps)
+    return f"{HEAD}{body}\n{TAIL}"
+
+
+def one_caught(body: str, decorators: str = "@catch(var='caught')") -> str:
+    """A flow whose step `odd` does this."""
+    return flow(
+        """
+        @step
+        def start(self):
+            self.before = "set before"
+            self.next(self.odd)
+        """,
+        f"{decorators}\n@step\ndef odd(self):\n"
+        + textwrap.indent(textwrap.dedent(body).strip("\n"), "    ")
+        + "\n    self.next(self.end)",
+        """
+        @step
+        def end(self):
+            pass
+        """,
+    )
+
+
+DEATHS = {
+    "SIGKILL": ("os.kill(os.getpid(), signal.SIGKILL)", "its process was killed by SIGKILL"),
+    "SIGSEGV": ("ctypes.string_at(0)", "its process was killed by SIGSEGV"),
+    "os._exit": ("os._exit(7)", "exit code 7 in the middle of the step"),
+    "sys.exit": ("sys.exit('enough')", "sys.exit('enough') was called"),
+    "KeyboardInterrupt": ("raise KeyboardInterrupt", "KeyboardInterrupt"),
+}
+
+
+@pytest.mark.parametrize("stage", ["local"], indirect=True)
+class TestDeaths:
+    @pytest.mark.parametrize(("body", "reason"), DEATHS.values(), ids=DEATHS)
+    def test_a_death_is_a_failure_that_is_caught_like_another(
+        self, stage: Stage, body: str, reason: str
+    ) -> None:
+        played = stage.flow(one_caught(f"self.lost = 1\n{body}"))
+
+        data = played.run["odd"].task.data
+        assert played.run.state is RunState.SUCCEEDED, played.done.stderr
+        assert isinstance(data.caught, CaughtFailure)
+        assert reason in data.caught.reason
+        assert data.before == "set before"
+        assert "lost" not in data
+
+    @pytest.mark.parametrize(("body", "reason"), DEATHS.values(), ids=DEATHS)
+    def test_a_death_that_nobody_catches_is_the_reason_of_the_run(
+        self, stage: Stage, body: str, reason: str
+    ) -> None:
+        played = stage.flow(one_caught(body, decorators=""))
+
+        assert played.done.returncode == 1
+        assert played.run.state is RunState.FAILED
+        assert played.run.reason.startswith("Step odd failed: ")
+        assert reason in played.run.reason
+
+    def test_a_step_that_never_comes_back_from_c_is_killed_with_its_children_and_tried_again(
+        self, stage: Stage
+    ) -> None:
+        body = """
+        if current.retry_count == 0:
+            block_in_c()
+        self.attempt = current.retry_count
+        """
+        limits = "@timeout(seconds=2)\n@retry(times=1, minutes_between_retries=0)"
+
+        played = stage.flow(one_caught(body, limits))
+
+        (child,) = [int(line.split()[-1]) for line in lines(played.done.stdout, "child")]
+        assert played.run.state is RunState.SUCCEEDED, played.done.stderr
+        assert played.run["odd"].task.data.attempt == 1
+        assert "it was killed after its timeout of 2 s" in played.done.stderr
+        eventually(lambda: not is_running(child), message="its child runs on")
+
+    def test_a_timeout_is_caught_and_says_how_long_it_waited(self, stage: Stage) -> None:
+        limits = "@timeout(seconds=1)\n@catch(var='caught')"
+
+        played = stage.flow(one_caught("block_in_c()", limits))
+
+        assert played.run.state is RunState.SUCCEEDED, played.done.stderr
+        caught = played.run["odd"].task.data.caught
+        assert caught.reason == "it was killed after its timeout of 1 s"
+
+    def test_children_that_a_step_leaves_behind_die_with_it(self, stage: Stage) -> None:
+        body = """
+        child = subprocess.Popen(["sleep", "600"], start_new_session=True)
+        if os.fork() == 0:
+            time.sleep(600)
+        print("child", child.pid, flush=True)
+        """
+
+        played = stage.flow(one_caught(body))
+
+        (child,) = [int(line.split()[-1]) for line in lines(played.done.stdout, "child")]
+        assert played.run.state is RunState.SUCCEEDED, played.done.stderr
+        eventually(lambda: not is_running(child), message="its child runs on")
+
+    def test_a_fork_that_comes_back_from_the_step_is_not_the_task(self, stage: Stage) -> None:
+        body = """
+        self.pid = os.getpid()
+        if os.fork() == 0:
+            self.pid = -1
+        """
+
+        played = stage.flow(one_caught(body))
+
+        assert played.run.state is RunState.SUCCEEDED, played.done.stderr
+        assert played.run["odd"].task.data.pid > 0
+        assert len(list(played.run["end"].tasks())) == 1
+
+
+def lines(text: str, word: str) -> list[str]:
+    """The lines of tasks that have this word first."""
+    return [line for line in text.splitlines() if line.split("] ")[-1].startswith(word)]
+
+
+# ── what a foreach goes over ─────────────────────────────────────────────────
+
+SEQUENCES: dict[str, tuple[str, list[object]]] = {
+    "text": ("'abc'", ["a", "b", "c"]),
+    "bytes": ("b'ab'", [97, 98]),
+    "tuple": ("((1, 2), (3, 4))", [(1, 2), (3, 4)]),
+    "range": ("range(3)", [0, 1, 2]),
+    "dict": ("{'x': 1, 'y': 2}", ["x", "y"]),
+    "items": ("{'x': 1}.items()", [("x", 1)]),
+    "set": ("{'only'}", ["only"]),
+    "generator": ("(n * n for n in range(3))", [0, 1, 4]),
+    "array": ("__import__('numpy').arange(4).reshape(2, 2)", [[0, 1], [2, 3]]),
+    "series": ("__import__('pandas').Series([5, 6], index=[9, 8])", [5, 6]),
+    "frame": ("__import__('pandas').DataFrame({'a': [1], 'b': [2]})", ["a", "b"]),
+}
+
+
+def over_all(sequences: dict[str, tuple[str, list[object]]]) -> str:
+    """The source of a flow with one foreach after the other."""
+    names = list(sequences)
+    steps = []
+    for name, following in zip(
+        names, [*(f"open_{each}" for each in names[1:]), "end"], strict=True
+    ):
+        given = "" if name == names[0] else "results"
+        opening = "start" if name == names[0] else f"open_{name}"
+        steps.append(
+            f"""
+            @step
+            def {opening}(self):
+                {"self.results = {}" if not given else "pass"}
+                self.over_{name} = {sequences[name][0]}
+                self.next(self.each_{name}, foreach="over_{name}")
+
+            @step
+            def each_{name}(self):
+                item = self.input
+                self.seen = item.tolist() if hasattr(item, "tolist") else item
+                self.next(self.join_{name})
+
+            @step
+            def join_{name}(self, inputs):
+                self.results = {{**inputs[0].results, "{name}": [each.seen for each in inputs]}}
+                self.next(self.{following})
+            """
+        )
+    steps.append("@step\ndef end(self):\n    pass\n")
+    return flow(*steps)
+
+
+@pytest.mark.parametrize("stage", ["local"], indirect=True)
+class TestForeach:
+    def test_a_foreach_goes_over_whatever_has_items(self, stage: Stage) -> None:
+        played = stage.flow(over_all(SEQUENCES))
+
+        assert played.run.state is RunState.SUCCEEDED, played.done.stderr
+        assert played.run.data.results == {name: items for name, (_, items) in SEQUENCES.items()}
+
+    @pytest.mark.parametrize(
+        ("items", "reason"),
+        [
+            ("[]", "self.over_it is empty"),
+            ("7", "self.over_it is a int, which has no items"),
+            ("None", "self.over_it is a NoneType, which has no items"),
+            ("__import__('numpy').array(5)", "self.over_it is a ndarray, which has no items"),
+            ("range(10001)", r"10001 items, and at most 10000 are allowed"),
+        ],
+    )
+    def test_a_foreach_over_nothing_or_too_much_says_so(
+        self, stage: Stage, items: str, reason: str
+    ) -> None:
+        played = stage.flow(over_all({"it": (items, [])}))
+
+        assert played.run.state is RunState.FAILED
+        assert played.run.reason.startswith("Step start failed: ")
+        assert reason in played.run.reason
+
+    def test_one_item_that_fails_lets_the_others_finish(self, stage: Stage) -> None:
+        source = flow(
+            """
+            @step
+            def start(self):
+                self.numbers = [0, 1, 2]
+                self.next(self.each, foreach="numbers")
+
+            @step
+            def each(self):
+                done = Path(self.folder, "failed")
+                if self.input == 1:
+                    done.touch()
+                    raise ValueError("one")
+                while not done.exists():
+                    time.sleep(0.01)
+                self.next(self.join)
+
+            @step
+            def join(self, inputs):
+                self.next(self.end)
+
+            @step
+            def end(self):
+                pass
+            """
+        )
+
+        played = stage.flow(source)
+
+        done = {id_: task.successful for id_, task in played.tasks("each").items()}
+        assert played.run.reason.startswith("Step each/0-1 failed: ValueError: one (flow.py:")
+        assert done == {"0-0": True, "0-1": False, "0-2": True}
+        assert played.tasks("join") == {}
+
+    def test_a_join_of_a_thousand_inputs_reads_each_and_keeps_their_order(
+        self, stage: Stage
+    ) -> None:
+        source = flow(
+            """
+            @step
+            def start(self):
+                self.numbers = range(1000)
+                self.kept = "once"
+                self.next(self.each, foreach="numbers")
+
+            @step
+            def each(self):
+                self.square = self.input * self.input
+                self.next(self.join)
+
+            @step
+            def join(self, inputs):
+                self.squares = [each.square for each in inputs]
+                self.inputs_again = [inputs[999].square, inputs[0].square, len(inputs)]
+                self.merge_artifacts(inputs, exclude=["square"])
+                self.next(self.end)
+
+            @step
+            def end(self):
+                pass
+            """
+        )
+
+        played = stage.flow(source)
+
+        data = played.run.data
+        assert played.run.state is RunState.SUCCEEDED, played.done.stderr
+        assert data.squares == [n * n for n in range(1000)]
+        assert data.inputs_again == [998001, 0, 1000]
+        assert data.kept == "once"
+
+
+@pytest.mark.parametrize("stage", ["local"], indirect=True)
+class TestRefused:
+    def test_a_condition_without_a_case_names_the_cases(self, stage: Stage) -> None:
+        source = flow(
+            """
+            @step
+            def start(self):
+                self.side = "middle"
+                self.next({"left": self.left, "right": self.right}, condition="side")
+
+            @step
+            def left(self):
+                self.next(self.end)
+
+            @step
+            def right(self):
+                self.next(self.end)
+
+            @step
+            def end(self):
+                pass
+            """
+        )
+
+        played = stage.flow(source)
+
+        assert played.run.state is RunState.FAILED
+        assert "'side' has the value 'middle', and there is no case" in played.run.reason
+        assert "'left', 'right'" in played.run.reason
+
+    @pytest.mark.parametrize("name", ["end", "odd", "folder", "input", "next"])
+    def test_an_artifact_cannot_have_a_name_that_is_taken(self, stage: Stage, name: str) -> None:
+        played = stage.flow(one_caught(f"setattr(self, {name!r}, 1)"))
+
+        caught = played.run["odd"].task.data.caught
+        assert played.run.state is RunState.SUCCEEDED
+        assert caught.type == "ArtifactReadOnly"
+        assert repr(name) in caught.reason or f"self.{name}" in caught.reason
