@@ -75,23 +75,50 @@ DEATHS = {
 
 @pytest.mark.parametrize("stage", ["local"], indirect=True)
 class TestDeaths:
-    @pytest.mark.parametrize(("body", "reason"), DEATHS.values(), ids=DEATHS)
-    def test_a_death_is_a_failure_that_is_caught_like_another(
-        self, stage: Stage, body: str, reason: str
-    ) -> None:
-        played = stage.flow(one_caught(f"self.lost = 1\n{body}"))
+    def test_a_death_is_a_failure_that_is_caught_like_another(self, stage: Stage) -> None:
+        source = flow(
+            f"""
+            @step
+            def start(self):
+                self.before = "set before"
+                self.ways = {list(DEATHS)}
+                self.next(self.die, foreach="ways")
 
-        data = played.run["odd"].task.data
+            @catch(var="caught")
+            @step
+            def die(self):
+                self.lost = 1
+                exec({{name: body for name, (body, _) in {DEATHS}.items()}}[self.input])
+                self.next(self.join)
+
+            @step
+            def join(self, inputs):
+                self.reasons = {{each.input: each.caught.reason for each in inputs}}
+                self.before = {{each.before for each in inputs}}
+                self.next(self.end)
+
+            @step
+            def end(self):
+                pass
+            """
+        )
+
+        played = stage.flow(source)
+
         assert played.run.state is RunState.SUCCEEDED, played.done.stderr
-        assert isinstance(data.caught, CaughtFailure)
-        assert reason in data.caught.reason
-        assert data.before == "set before"
-        assert "lost" not in data
+        assert played.run.data.before == {"set before"}
+        for name, (_, reason) in DEATHS.items():
+            assert reason in played.run.data.reasons[name]
+        for task in played.tasks("die").values():
+            assert isinstance(task.data.caught, CaughtFailure)
+            assert "lost" not in task.data
 
-    @pytest.mark.parametrize(("body", "reason"), DEATHS.values(), ids=DEATHS)
+    @pytest.mark.parametrize("way", ["SIGSEGV", "sys.exit"])
     def test_a_death_that_nobody_catches_is_the_reason_of_the_run(
-        self, stage: Stage, body: str, reason: str
+        self, stage: Stage, way: str
     ) -> None:
+        body, reason = DEATHS[way]
+
         played = stage.flow(one_caught(body, decorators=""))
 
         assert played.done.returncode == 1
@@ -221,9 +248,6 @@ class TestForeach:
         ("items", "reason"),
         [
             ("[]", "self.over_it is empty"),
-            ("7", "self.over_it is a int, which has no items"),
-            ("None", "self.over_it is a NoneType, which has no items"),
-            ("__import__('numpy').array(5)", "self.over_it is a ndarray, which has no items"),
             ("range(10001)", r"10001 items, and at most 10000 are allowed"),
         ],
     )
@@ -339,11 +363,22 @@ class TestRefused:
         assert "'side' has the value 'middle', and there is no case" in played.run.reason
         assert "'left', 'right'" in played.run.reason
 
-    @pytest.mark.parametrize("name", ["end", "odd", "folder", "input", "next"])
-    def test_an_artifact_cannot_have_a_name_that_is_taken(self, stage: Stage, name: str) -> None:
-        played = stage.flow(one_caught(f"setattr(self, {name!r}, 1)"))
+    def test_an_artifact_cannot_have_a_name_that_is_taken(self, stage: Stage) -> None:
+        names = ["end", "odd", "folder", "input", "next"]
+        body = f"""
+        self.refused = []
+        for name in {names}:
+            try:
+                setattr(self, name, 1)
+            except AttributeError as error:
+                self.refused.append(f"{{type(error).__name__}} {{error}}")
+        """
 
-        caught = played.run["odd"].task.data.caught
+        played = stage.flow(one_caught(body))
+
+        refused = played.run["odd"].task.data.refused
         assert played.run.state is RunState.SUCCEEDED
-        assert caught.type == "ArtifactReadOnly"
-        assert repr(name) in caught.reason or f"self.{name}" in caught.reason
+        assert len(refused) == len(names)
+        for name, said in zip(names, refused, strict=True):
+            assert said.startswith("ArtifactReadOnly ")
+            assert name in said

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from eventflow.model.policy import StepPolicy
     from eventflow.store.port import Store
 
-__all__ = ["Driven", "Started", "finish", "graph", "node", "plan_of"]
+__all__ = ["NOW", "Driven", "Started", "finish", "graph", "node", "plan_of"]
 
 NOW = datetime(2026, 1, 31, 6, tzinfo=UTC)
 
