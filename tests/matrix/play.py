@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,7 +17,6 @@ from eventflow.client.task import Task
 from eventflow.context import World
 from tests.matrix.features import PARAMETERS, source
 from tests.matrix.shapes import Shape
-from tests.support.cluster import Cluster
 
 __all__ = ["Played", "Stage"]
 
@@ -79,27 +80,30 @@ class Stage:
         words = ("resume", *words, "--origin-run-id", played.run_id)
         return self.play(played.file, played.folder, *words)
 
-    def flow(self, source: str, *words: str) -> Played:
+    def flow(self, source: str, *words: str, patience: float = 110) -> Played:
         """Run another flow than those of the matrix; it is called `Matrix` too, and has a
-        parameter `folder`."""
+        parameter `folder`. `patience` is in seconds."""
         left_behind = self.folder / f"flow-{secrets.token_hex(4)}"
         left_behind.mkdir()
         file = left_behind / "flow.py"
         file.write_text(source)
-        return self.play(file, left_behind, "run", "--folder", str(left_behind), *words)
+        words = ("run", "--folder", str(left_behind), *words)
+        return self.play(file, left_behind, *words, patience=patience)
 
-    def play(self, file: Path, left_behind: Path, *words: str) -> Played:
+    def play(self, file: Path, left_behind: Path, *words: str, patience: float = 110) -> Played:
         """Run a command of a flow that makes a run."""
         id_file = left_behind / "run-id"
         id_file.unlink(missing_ok=True)
-        done = self.cluster.flow(file, *words, "--run-id-file", str(id_file), check=False)
+        done = subprocess.run(
+            [sys.executable, str(file), *words, "--run-id-file", str(id_file)],
+            env={**os.environ, **self.env},
+            capture_output=True,
+            text=True,
+            timeout=patience,
+            check=False,
+        )
         assert id_file.exists(), done.stderr
         return Played(file, id_file.read_text(), left_behind, done)
-
-    @property
-    def cluster(self) -> Cluster:
-        """Where commands run."""
-        return Cluster(self.env, self.folder)
 
     def file(self, shape: Shape) -> Path:
         """The file of the flow of that graph."""
