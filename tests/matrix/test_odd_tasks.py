@@ -334,6 +334,170 @@ class TestForeach:
 
 
 @pytest.mark.parametrize("stage", ["local"], indirect=True)
+class TestMixed:
+    def test_items_of_a_foreach_go_different_ways_and_rounds_and_meet_in_their_order(
+        self, stage: Stage
+    ) -> None:
+        source = flow(
+            """
+            @step
+            def start(self):
+                self.numbers = [3, 0, 2, 1]
+                self.next(self.look, foreach="numbers")
+
+            @step
+            def look(self):
+                self.left = getattr(self, "left", self.input)
+                self.way = "down" if self.left else ("done" if self.input % 2 else "odd_end")
+                self.next(
+                    {"down": self.down, "done": self.done, "odd_end": self.odd}, condition="way"
+                )
+
+            @step
+            def down(self):
+                self.left -= 1
+                self.rounds = getattr(self, "rounds", 0) + 1
+                self.next(self.look)
+
+            @step
+            def done(self):
+                self.next(self.join)
+
+            @step
+            def odd(self):
+                self.next(self.join)
+
+            @step
+            def join(self, inputs):
+                self.seen = [
+                    (each._step, each.input, getattr(each, "rounds", 0)) for each in inputs
+                ]
+                self.by_name = [inputs.odd.input, inputs.done.input]
+                self.merge_artifacts(inputs, include=["left"])
+                self.next(self.end)
+
+            @step
+            def end(self):
+                pass
+            """
+        )
+
+        played = stage.flow(source)
+
+        data = played.run.data
+        assert played.run.state is RunState.SUCCEEDED, played.done.stderr
+        assert data.seen == [("done", 3, 3), ("odd", 0, 0), ("odd", 2, 2), ("done", 1, 1)]
+        assert data.by_name == [0, 3]
+        assert data.left == 0
+        assert set(played.tasks("look")) == {
+            f"0-{index}{visit}"
+            for index, rounds in enumerate([3, 0, 2, 1])
+            for visit in ["", *(f".{n}" for n in range(1, rounds + 1))]
+        }
+
+    def test_a_gang_within_a_branch_within_a_foreach_knows_its_size_and_its_place(
+        self, stage: Stage
+    ) -> None:
+        source = flow(
+            """
+            @step
+            def start(self):
+                self.letters = "ab"
+                self.next(self.split, foreach="letters")
+
+            @step
+            def split(self):
+                self.next(self.open_gang, self.alone)
+
+            @step
+            def open_gang(self):
+                self.next(self.member, num_parallel=2)
+
+            @step
+            def member(self):
+                gang = current.parallel
+                self.place = (gang.node_index, gang.num_nodes, self.foreach_stack()[0][2])
+                self.next(self.members)
+
+            @step
+            def members(self, inputs):
+                self.places = [each.place for each in inputs]
+                self.next(self.both)
+
+            @step
+            def alone(self):
+                self.places = [(self.index, None, self.input)]
+                self.next(self.both)
+
+            @step
+            def both(self, inputs):
+                self.places = inputs.members.places + inputs.alone.places
+                self.next(self.join)
+
+            @step
+            def join(self, inputs):
+                self.places = [each.places for each in inputs]
+                self.next(self.end)
+
+            @step
+            def end(self):
+                pass
+            """
+        )
+
+        played = stage.flow(source)
+
+        assert played.run.state is RunState.SUCCEEDED, played.done.stderr
+        assert played.run.data.places == [
+            [(0, 2, letter), (1, 2, letter), (index, None, letter)]
+            for index, letter in enumerate("ab")
+        ]
+
+    def test_a_caught_join_goes_on_without_what_its_inputs_had(self, stage: Stage) -> None:
+        source = flow(
+            """
+            @step
+            def start(self):
+                self.numbers = [1, 2]
+                self.next(self.each, foreach="numbers")
+
+            @step
+            def each(self):
+                self.found = self.input
+                self.next(self.join)
+
+            @catch(var="caught")
+            @step
+            def join(self, inputs):
+                self.before = len(inputs)
+                self.merge_artifacts(inputs)
+                self.next(self.end)
+
+            @step
+            def end(self):
+                pass
+            """
+        )
+
+        played = stage.flow(source)
+
+        data = played.run.data
+        assert played.run.state is RunState.SUCCEEDED, played.done.stderr
+        assert data.caught.type == "UnhandledInMergeArtifacts"
+        assert data.before == 2
+        assert "numbers" not in data
+
+    def test_what_cannot_be_stored_fails_the_task_by_name_and_can_be_caught(
+        self, stage: Stage
+    ) -> None:
+        played = stage.flow(one_caught("self.lock = __import__('threading').Lock()"))
+
+        caught = played.run["odd"].task.data.caught
+        assert played.run.state is RunState.SUCCEEDED, played.done.stderr
+        assert "Artifact 'lock' cannot be stored" in caught.reason
+
+
+@pytest.mark.parametrize("stage", ["local"], indirect=True)
 class TestRefused:
     def test_a_condition_without_a_case_names_the_cases(self, stage: Stage) -> None:
         source = flow(
