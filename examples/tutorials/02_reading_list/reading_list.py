@@ -4,7 +4,7 @@ import csv
 import random
 from pathlib import Path
 
-from eventflow import FlowSpec, Parameter, step
+from eventflow import FlowSpec, IncludeFile, Parameter, step
 
 LOANS = Path(__file__).parents[1] / "loans.csv"
 
@@ -12,15 +12,14 @@ LOANS = Path(__file__).parents[1] / "loans.csv"
 class ReadingListFlow(FlowSpec):
     """Suggests books: the most borrowed ones of a topic, and a surprise from another."""
 
-    loans = Parameter("loans", default=str(LOANS), help="The library's books, a CSV file.")
+    loans = IncludeFile("loans", default=str(LOANS), help="The library's books, a CSV file.")
     topic = Parameter("topic", default="gardens", help="What to read about.")
     length = Parameter("length", default=3, help="How many books of the topic.")
 
     @step
     def start(self):
         """Read the file, then go on in two branches at the same time."""
-        with Path(self.loans).open(newline="") as file:
-            self.books = list(csv.DictReader(file))
+        self.books = list(csv.DictReader(self.loans.splitlines()))
         self.next(self.most_borrowed, self.surprise)
 
     @step

@@ -4,7 +4,7 @@ import csv
 from pathlib import Path
 from statistics import median
 
-from eventflow import FlowSpec, Parameter, step
+from eventflow import FlowSpec, IncludeFile, step
 
 LOANS = Path(__file__).parents[1] / "loans.csv"
 
@@ -12,13 +12,12 @@ LOANS = Path(__file__).parents[1] / "loans.csv"
 class LoanStatisticsFlow(FlowSpec):
     """How long, and how often, the books of each topic are out."""
 
-    loans = Parameter("loans", default=str(LOANS), help="The library's books, a CSV file.")
+    loans = IncludeFile("loans", default=str(LOANS), help="The library's books, a CSV file.")
 
     @step
     def start(self):
         """Find the topics; the next step runs once for each of them."""
-        with Path(self.loans).open(newline="") as file:
-            self.books = list(csv.DictReader(file))
+        self.books = list(csv.DictReader(self.loans.splitlines()))
         self.topics = sorted({book["topic"] for book in self.books})
         self.next(self.count, foreach="topics")
 
