@@ -113,7 +113,7 @@ def _foreach(flow: FlowSpec, names: tuple[str, ...], artifact: str) -> Transitio
         value = list(value)
         setattr(flow, artifact, value)
     items = None if _has_lasting_positions(value) else list(value)
-    splits = len(value if items is None else items)  # type: ignore[arg-type]  # a sequence then
+    splits = len(value if items is None else items)
     if splits == 0:
         raise NextMistake(
             f"foreach={artifact!r}: self.{artifact} is empty, so there is nothing to run for each"
