@@ -119,6 +119,7 @@ class Stage:
             left_behind = self.folder / f"{what}-{shape.name}"
             left_behind.mkdir()
             given = [word for name, (text, _) in PARAMETERS.items() for word in (f"--{name}", text)]
-            words = ("run", "--folder", str(left_behind), *given, *words)
+            tags = ("--tag", what, "--tag", shape.name)
+            words = ("run", "--folder", str(left_behind), *tags, *given, *words)
             self._played[key] = self.play(self.file(shape), left_behind, *words)
         return self._played[key]

@@ -5,18 +5,20 @@ from __future__ import annotations
 import random
 import re
 from collections import Counter
+from collections.abc import Iterable
 
 import pytest
 
 from eventflow.authoring.caught import CaughtFailure
-from eventflow.client.run import Run
+from eventflow.client.flow import Flow
+from eventflow.client.task import Task
 from eventflow.errors import NotFound
 from eventflow.model.run import RunState
-from eventflow.store.layout import RunPlace
 from tests.matrix.features import PARAMETERS
 from tests.matrix.play import Played, Stage
 from tests.matrix.shapes import (
     BRANCH,
+    BRANCH_IN_FOREACH,
     FOREACH,
     LOOP,
     LOOP_AROUND_FOREACH,
@@ -58,10 +60,9 @@ def failed_task(failed: Played) -> str:
     return said[1] if said else "0"
 
 
-def output(stage: Stage, run: Run, path: str, stream: str) -> str:
-    """What an attempt printed, as it is stored: `work/0/1`."""
-    place = RunPlace("default/user.ada", "Matrix", run.id)
-    return stage.world.store.get(f"{place.epoch(1)}{path}/{stream}").decode()
+def paths(tasks: Iterable[Task]) -> list[str]:
+    """The tasks as `step/task`."""
+    return ["/".join(task.path_components[-2:]) for task in tasks]
 
 
 @pytest.mark.parametrize(("stage", "shape"), CELLS, indirect=["stage"])
@@ -188,15 +189,18 @@ class TestFinished:
             assert "left_out" not in task.artifacts
             assert "own" not in task.artifacts
 
-    def test_a_task_is_repeated_after_an_error_and_after_its_death(
-        self, played: Played, stage: Stage
-    ) -> None:
+    def test_a_task_is_repeated_after_an_error_and_after_its_death(self, played: Played) -> None:
         for id_, task in played.tasks("work").items():
+            first, second = (Task(task.pathspec, attempt=number) for number in (0, 1))
+
             assert (task.data.visits, task.data.attempt, task.current_attempt) == (3, 2, 2)
-            said = output(stage, played.run, f"work/{id_}/0", "stderr")
-            assert f"ValueError: first work/{id_}" in said
-            said = output(stage, played.run, f"work/{id_}/1", "stderr")
-            assert "its process was killed by SIGKILL" in said
+            assert f"ValueError: first work/{id_}" in first.stderr
+            assert "its process was killed by SIGKILL" in second.stderr
+            assert first.exception is not None
+            assert first.exception.reason.startswith(f"ValueError: first work/{id_} (matrix.py:")
+            assert second.exception is not None
+            assert second.exception.reason == "its process was killed by SIGKILL"
+            assert task.exception is None
 
     def test_a_caught_failure_is_an_artifact_beside_what_was_set_before_it(
         self, played: Played, shape: Shape
@@ -215,18 +219,48 @@ class TestFinished:
                 assert caught.reason.startswith(f"KeyError: 'caught after/{id_}' (matrix.py:")
 
     def test_each_attempt_has_its_output_in_the_store_and_on_the_terminal(
-        self, played: Played, shape: Shape, stage: Stage
+        self, played: Played, shape: Shape
     ) -> None:
         for step, ids in shape.tasks.items():
             for path in (f"{step}/{id_}" for id_ in ids):
                 last = 2 if step == "work" else 0
+                label = step if path == f"{step}/0" else path
                 for attempt in range(last + 1):
                     line = f"out {path} {attempt}"
-                    kept = output(stage, played.run, f"{path}/{attempt}", "stdout")
-                    assert kept == line + "\n"
-                    assert played.done.stdout.count(f"[{step}] {line}\n") == 1
-                    assert played.done.stderr.count(f"[{step}] err {path} {attempt}\n") == 1
-        assert played.run["work"].task.stdout.startswith("out work/0")
+                    task = Task(f"{played.run.namespace}/{played.run.pathspec}/{path}", attempt)
+                    assert task.stdout == line + "\n"
+                    assert played.done.stdout.count(f"[{label}] {line}\n") == 1
+                    assert played.done.stderr.count(f"[{label}] err {path} {attempt}\n") == 1
+
+    def test_tasks_lead_to_one_another_as_the_graph_does(
+        self, played: Played, shape: Shape
+    ) -> None:
+        joins = {path: played.run[path.split("/")[0]][path.split("/")[1]] for path in shape.inputs}
+        works = played.tasks("work")
+
+        assert {path: tuple(paths(task.parent_tasks)) for path, task in joins.items()} == (
+            shape.inputs
+        )
+        assert paths(played.run[shape.start].task.parent_tasks) == []
+        if shape.has_after and shape is not BRANCH and shape is not BRANCH_IN_FOREACH:
+            assert {id_: paths(task.child_tasks) for id_, task in works.items()} == {
+                id_: [f"after/{id_}"] for id_ in works
+            }
+
+    def test_a_task_has_the_number_of_its_item(self, played: Played, shape: Shape) -> None:
+        indices = {id_: task.index for id_, task in played.tasks("work").items()}
+
+        assert indices == {
+            id_: shape.stacks[id_][-1][0] if shape.stacks else None for id_ in indices
+        }
+
+    def test_a_run_has_the_tags_that_it_was_given_and_is_found_by_them(
+        self, played: Played, shape: Shape
+    ) -> None:
+        found = [run.id for run in Flow("default/user.ada/Matrix").runs("finished", shape.name)]
+
+        assert played.run.user_tags == {"finished", shape.name}
+        assert found == [played.run.id]
 
 
 @pytest.mark.parametrize(("stage", "shape"), CELLS[: len(SHAPES)], indirect=["stage"])
@@ -265,12 +299,13 @@ class TestFailed:
 @pytest.mark.parametrize(("stage", "shape"), CELLS[: len(SHAPES)], indirect=["stage"])
 class TestResumed:
     def test_a_resumed_run_comes_to_the_end_with_what_the_failed_one_was_given(
-        self, resumed: Played, shape: Shape
+        self, failed: Played, resumed: Played, shape: Shape
     ) -> None:
         tasks = {step: tuple(resumed.tasks(step)) for step in shape.tasks}
 
         assert resumed.done.returncode == 0, resumed.done.stderr
         assert resumed.run.state is RunState.SUCCEEDED
+        assert resumed.run.origin_pathspec == f"Matrix/{failed.run.id}"
         assert resumed.run.data.given == [value for _, value in PARAMETERS.values()]
         assert tasks == shape.tasks
         if shape.joins:
@@ -282,7 +317,7 @@ class TestResumed:
         times = Counter(resumed.ran)
         again = {f"work/{failed_task(failed)}"}
         if shape.name == "gang":  # its tasks run together or not at all
-            again |= {f"work/{task}" for task in shape.tasks["work"]}
+            again |= {f"{step}/{task}" for step in ("work", "after") for task in shape.tasks[step]}
 
         assert {path for path, count in times.items() if count > 1} <= again
         assert set(times.values()) <= {1, 2}
