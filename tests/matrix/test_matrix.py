@@ -224,8 +224,9 @@ class TestFinished:
         for step, ids in shape.tasks.items():
             for path in (f"{step}/{id_}" for id_ in ids):
                 last = 2 if step == "work" else 0
-                label = step if path == f"{step}/0" else path
                 for attempt in range(last + 1):
+                    label = step if path == f"{step}/0" else path
+                    label += f" #{attempt + 1}" if attempt else ""
                     line = f"out {path} {attempt}"
                     task = Task(f"{played.run.namespace}/{played.run.pathspec}/{path}", attempt)
                     assert task.stdout == line + "\n"
