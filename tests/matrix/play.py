@@ -116,10 +116,15 @@ class Stage:
     def _once(self, what: str, shape: Shape, *words: str) -> Played:
         key = what, shape.name
         if key not in self._played:
-            left_behind = self.folder / f"{what}-{shape.name}"
-            left_behind.mkdir()
+            left_behind = self.left_behind(what, shape)
             given = [word for name, (text, _) in PARAMETERS.items() for word in (f"--{name}", text)]
             tags = ("--tag", what, "--tag", shape.name)
             words = ("run", "--folder", str(left_behind), *tags, *given, *words)
             self._played[key] = self.play(self.file(shape), left_behind, *words)
         return self._played[key]
+
+    def left_behind(self, what: str, shape: Shape) -> Path:
+        """A new folder for what the steps of a run leave."""
+        folder = self.folder / f"{what}-{shape.name}"
+        folder.mkdir()
+        return folder
