@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ __all__ = ["FOREACH_ITEMS", "WRITE", "NextMistake", "Transition", "transition_of
 WRITE = "write self.next(self.<step>)"
 FOREACH_ITEMS = "_foreach_items"
 """The artifact with the items of a foreach whose own artifact has no order that lasts, or no
-positions: of a set, a dict, a generator. It is read by the tasks of that foreach only."""
+positions: of a set, a dict. It is read by the tasks of that foreach only."""
 
 
 class NextMistake(Exception):
@@ -104,13 +104,16 @@ def _switch(flow: FlowSpec, steps: Sequence[object], condition: str) -> Transiti
 
 def _foreach(flow: FlowSpec, names: tuple[str, ...], artifact: str) -> Transition:
     value = getattr(flow, artifact)
-    if not isinstance(value, Iterable):
+    if not isinstance(value, Iterable) or getattr(value, "shape", None) == ():
         raise NextMistake(
             f"foreach={artifact!r}: self.{artifact} is a {type(value).__name__}, which has no"
             " items: set it to a list."
         )
+    if isinstance(value, Iterator):  # its items come once, and no encoder takes it
+        value = list(value)
+        setattr(flow, artifact, value)
     items = None if _has_lasting_positions(value) else list(value)
-    splits = len(value if items is None else items)  # type: ignore[arg-type]  # a sequence then
+    splits = len(value if items is None else items)
     if splits == 0:
         raise NextMistake(
             f"foreach={artifact!r}: self.{artifact} is empty, so there is nothing to run for each"

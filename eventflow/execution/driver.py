@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from eventflow.execution.reuse import take_up
 from eventflow.model.completion import Outcome
+from eventflow.model.graph import StepKind
 from eventflow.model.run import RunState, TaskState
 from eventflow.model.schedule import Schedule
 from eventflow.model.task import TaskKey, TaskPlan
@@ -65,6 +66,7 @@ class RunDriver:
         self._limits, self._on_task_state = limits, on_task_state
         self._schedule = Schedule.begin(plan.graph)
         self._at_work: dict[TaskKey, TaskPlan] = {}
+        self._in_gangs: set[TaskKey] = set()
         self._waiting: list[tuple[timedelta, TaskPlan]] = []
         self._cancelled: RunEnd | None = None
         self._is_stopping = False
@@ -97,12 +99,14 @@ class RunDriver:
     def task_ended(self, end: TaskEnd) -> None:
         """Take note of an end that the executor reported, and start what follows."""
         task = self._at_work.pop(end.key, None)
+        self._in_gangs.discard(end.key)
         if self._cancelled is not None or task is None:
             return
         if end.outcome is Outcome.SUCCEEDED:
             self._succeeded(end)
         elif not self._is_stopping and not self._goes_on(task, end.reason):
             self._schedule.failed(end.key, end.reason)
+        if self._schedule.failure:
             self._give_up_waiting()
         self._effects.faults.reach("driver.task-ended")
         self._tell(end.key, end.outcome.value)
@@ -112,7 +116,7 @@ class RunDriver:
         """Start the attempts whose time has come, as far as there is room."""
         now = self._effects.clock.elapsed()
         for waiting in [each for each in self._waiting if each[0] <= now]:
-            if self._has_room:
+            if self._has_room or self._is_in_gang(waiting[1]):
                 self._waiting.remove(waiting)
                 self._start(waiting[1])
 
@@ -135,6 +139,7 @@ class RunDriver:
             self._tell(key, Outcome.CANCELLED.value)
         self._cancelled = self._schedule.ended(Outcome.CANCELLED, reason)
         self._at_work.clear()
+        self._in_gangs.clear()
         self._waiting.clear()
 
     def _succeeded(self, end: TaskEnd) -> None:
@@ -167,7 +172,13 @@ class RunDriver:
 
     @property
     def _has_room(self) -> bool:
-        return len(self._at_work) < self._limits.max_workers
+        return len(self._at_work) - len(self._in_gangs) < self._limits.max_workers
+
+    def _is_in_gang(self, task: TaskPlan) -> bool:
+        """Whether others may wait for it: those of a gang are at work at the same time."""
+        if not task.items or task.inputs != (task.items[-1].opened_by,):
+            return False
+        return self._plan.graph.step(task.inputs[0].step).kind is StepKind.PARALLEL
 
     def _start_ready(self) -> None:
         if self._is_stopping:
@@ -185,6 +196,8 @@ class RunDriver:
 
     def _start(self, task: TaskPlan) -> None:
         self._at_work[task.key] = task
+        if self._is_in_gang(task):
+            self._in_gangs.add(task.key)
         self._executor.start(task)
         self._effects.faults.reach("driver.task-started")
         self._tell(task.key, RunState.RUNNING.value)

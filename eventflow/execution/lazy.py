@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from eventflow.context import World
-    from eventflow.model.graph import FlowGraph
     from eventflow.model.task import Item, TaskKey, TaskPlan
     from eventflow.store.artifacts import ArtifactRef, TaskRecord
 
@@ -27,6 +26,7 @@ __all__ = ["LazyValues", "inputs_of", "levels_of"]
 
 _READ_AHEAD = 256
 _KEPT_INPUTS = 512
+_KEPT_FOREACHES = 16
 
 
 class LazyValues:
@@ -68,8 +68,39 @@ def inputs_of(world: World, task: TaskPlan) -> Inputs:
 
 
 def levels_of(world: World, task: TaskPlan, items: Sequence[Item]) -> tuple[Level, ...]:
-    """The levels of foreach that `items` say, outermost first; an item is read when asked for."""
-    return tuple(Level(each.index, each.count, partial(_item, world, task, each)) for each in items)
+    """The levels of foreach that `items` say, outermost first; an item is read when asked for,
+    and is the same object then whenever it is asked for."""
+    return _Items(world, task).levels(items)
+
+
+class _Items:
+    """The items of the foreaches around tasks; those of the latest few foreaches are kept."""
+
+    def __init__(self, world: World, task: TaskPlan) -> None:
+        self._world, self._task = world, task
+        self._kept: dict[TaskKey, Any] = {}
+
+    def levels(self, items: Sequence[Item]) -> tuple[Level, ...]:
+        return tuple(Level(each.index, each.count, partial(self._item, each)) for each in items)
+
+    def _item(self, item: Item) -> object:
+        """One item; None for that of a gang."""
+        key = item.opened_by
+        if key not in self._kept:
+            self._kept[key] = self._opened_by(key)
+            for oldest in tuple(islice(self._kept, max(0, len(self._kept) - _KEPT_FOREACHES))):
+                del self._kept[oldest]
+        items = self._kept[key]
+        return None if items is None else items[item.index]
+
+    def _opened_by(self, key: TaskKey) -> Any:
+        """All items, from what the task left that opened the foreach; None for a gang."""
+        artifact = self._task.run.graph.step(key.step).foreach
+        if artifact is None:
+            return None
+        record = read_task(self._world.store, place_of(self._task.run.request), key)
+        name = FOREACH_ITEMS if FOREACH_ITEMS in record.artifacts else artifact
+        return LazyValues(self._world, self._task.run.project, record.artifacts)[name]
 
 
 class _InputReader:
@@ -77,6 +108,7 @@ class _InputReader:
 
     def __init__(self, world: World, task: TaskPlan) -> None:
         self._world, self._task = world, task
+        self._items = _Items(world, task)
         self._kept: dict[int, Input] = {}
 
     def read(self, number: int) -> Input:
@@ -95,20 +127,8 @@ class _InputReader:
 
     def _input(self, record: TaskRecord) -> Input:
         values = LazyValues(self._world, self._task.run.project, record.artifacts)
-        return Input(record.key.step, values, levels_of(self._world, self._task, record.items))
+        return Input(record.key.step, values, self._items.levels(record.items))
 
 
 def _records(world: World, task: TaskPlan, keys: Sequence[TaskKey]) -> Iterator[TaskRecord]:
     return read_tasks(world.store, place_of(task.run.request), keys)
-
-
-def _item(world: World, task: TaskPlan, item: Item) -> object:
-    """The item of a foreach, from what the task left that opened it; None for that of a gang."""
-    graph: FlowGraph = task.run.graph
-    artifact = graph.step(item.opened_by.step).foreach
-    if artifact is None:
-        return None
-    record = read_task(world.store, place_of(task.run.request), item.opened_by)
-    name = FOREACH_ITEMS if FOREACH_ITEMS in record.artifacts else artifact
-    values: Any = LazyValues(world, task.run.project, record.artifacts)[name]
-    return values[item.index]

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from eventflow.errors import CorruptObject, NotFound, ObjectMissing
+from eventflow.model.graph import END
 from eventflow.model.offset import Offset
 from eventflow.store.artifacts import read_task
 from eventflow.store.attempts import attempt_of
@@ -45,12 +46,14 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True, slots=True)
 class RunTrace:
-    """What the store says of a run: its causes, oldest first, and its end, when there is one."""
+    """What the store says of a run: its causes, oldest first, its end, when there is one, and the
+    name of its last step, which has its results."""
 
     place: RunPlace
     requested_at: datetime | None
     causes: tuple[Cause, ...]
     end: EndFile | None
+    last_step: str = END
 
 
 class Traces:
@@ -64,11 +67,12 @@ class Traces:
     def run(self, place: RunPlace) -> RunTrace:
         """What is known of a run."""
         try:
-            request = read_run(self._store, place).request
-            causes = causes_of(self._store, request)
+            run = read_run(self._store, place)
+            causes = causes_of(self._store, run.request)
         except ObjectMissing:
             return RunTrace(place, None, (), None)
-        return RunTrace(place, request.requested_at, causes, read_end(self._store, place))
+        end, requested_at = read_end(self._store, place), run.request.requested_at
+        return RunTrace(place, requested_at, causes, end, run.graph.end)
 
     def known_run(self, place: RunPlace) -> RunTrace:
         """The same of a run that has to exist.

@@ -10,7 +10,6 @@ from eventflow.errors import ArtifactMissing
 from eventflow.lineage.node import Lineage, Node, NodeKind
 from eventflow.lineage.target import ArtifactTarget, OffsetTarget, RunTarget, find_target
 from eventflow.lineage.traces import Traces
-from eventflow.model.graph import END
 from eventflow.model.trigger import Source
 from eventflow.store.layout import RunPlace
 
@@ -141,7 +140,7 @@ class _Downward:
             return replace(node, has_more=True)
         self._seen.add(run.place)
         records = self._traces.tasks(run)
-        results = tuple(_results(run.place, records))
+        results = tuple(_results(run, records))
         if depth <= 0:
             return replace(node, children=results, has_more=self._traces.leads_on(run.place))
         published = [offset for record in records for offset in record.published]
@@ -193,11 +192,11 @@ def _artifact_node(traces: Traces, target: ArtifactTarget) -> Node:
     return _artifact(target.place, record, target.name)
 
 
-def _results(place: RunPlace, records: Iterable[TaskRecord]) -> Iterator[Node]:
+def _results(run: RunTrace, records: Iterable[TaskRecord]) -> Iterator[Node]:
     for record in records:
-        if record.key.step == END:
+        if record.key.step == run.last_step:
             names = sorted(name for name in record.artifacts if not name.startswith("_"))
-            yield from (_artifact(place, record, name) for name in names)
+            yield from (_artifact(run.place, record, name) for name in names)
 
 
 def _artifact(place: RunPlace, record: TaskRecord, name: str) -> Node:

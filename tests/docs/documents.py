@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 DOCUMENTS = (
     *("README.md", "ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md"),
     *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")),
-    *sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("examples/*/README.md")),
+    *sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("examples/**/README.md")),
 )
 
 _FENCE = re.compile(r"^```(\w*)\s*$")

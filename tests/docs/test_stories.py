@@ -41,7 +41,10 @@ def story(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Story:
 @pytest.mark.parametrize("document", STORIES)
 def test_the_code_of_a_document_does_what_is_written(document: str, story: Story) -> None:
     played = [block for block in blocks(document) if not block.why_not_run]
-    if document.startswith("examples/"):
+    if document.startswith("examples/tutorials/"):  # they use what stands beside them
+        shutil.copytree(ROOT / "examples" / "tutorials", story.folder / "tutorials")
+        story.folder /= Path("tutorials", Path(document).parent.name)
+    elif document.startswith("examples/"):
         shutil.copytree((ROOT / document).parent, story.folder, dirs_exist_ok=True)
 
     try:

@@ -8,6 +8,7 @@ import pytest
 
 from eventflow.errors import Ambiguous, ArtifactMissing, InvalidName, NotFound
 from eventflow.lineage import Node, NodeKind, downstream, lineage_of, upstream
+from eventflow.model.graph import FlowGraph, StepKind, StepNode
 from eventflow.store.runs import place_of
 from tests.support.stored import AT, due, event, event_offset
 
@@ -251,3 +252,18 @@ def test_a_short_id_that_fits_several_runs_is_ambiguous(history: History) -> Non
 
     with pytest.raises(Ambiguous):
         upstream(f"Train/{run.run_id[:7]}")
+
+
+def test_the_results_of_a_run_are_those_of_its_last_step_whatever_its_name(
+    history: History,
+) -> None:
+    steps = (
+        StepNode("start", StepKind.LINEAR, ("finish",), False, 5),
+        StepNode("finish", StepKind.END, (), False, 9),
+    )
+    run = history.begin("Report", graph=FlowGraph("Report", "f.py", "", steps, end="finish"))
+    history.end(run, history.task(run, "start", rows=1), history.task(run, "finish", report=2))
+
+    found = downstream(f"Report/{run.run_id}")
+
+    assert [child.name for child in found.children] == [f"{name(run)}/finish/0/report"]
