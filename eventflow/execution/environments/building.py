@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import eventflow
 from eventflow.errors import InvalidPackages
 from eventflow.execution.environments.lock import lock_of
 from eventflow.execution.environments.uv import find_python, run_uv
@@ -153,7 +152,7 @@ def _point(link: Path, folder: Path) -> None:
 
 
 def _environment(folder: Path) -> Environment:
-    package = Path(eventflow.__file__).resolve().parent
+    package = Path(__file__).resolve().parents[2]
     library = folder.parent / "libraries" / digest_of(str(package).encode())[:_SHORT]
     library.mkdir(parents=True, exist_ok=True)
     with suppress(FileExistsError):
