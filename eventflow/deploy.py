@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from eventflow.authoring.decorator import Declaration
     from eventflow.authoring.deploy_context import DeployContext
     from eventflow.bus.port import Writer
     from eventflow.context import World
@@ -124,11 +125,14 @@ def evaluate(
     context: DeployContext,
     suffixes: Sequence[str] = (),
     tags: Sequence[str] = (),
+    *,
+    added: Sequence[Declaration] = (),
 ) -> tuple[NewVersion, bytes]:
     """What deploying a flow class would make live, and its code package; nothing is written.
 
     Functions in the flow's declarations are asked here, in the deploying process, and nowhere
-    else. `context.namespace` is where the flow will live. Its runs start with `tags`.
+    else. `context.namespace` is where the flow will live. Its runs start with `tags`; `added` are
+    decorators for each of its steps that has none of the name.
 
     Raises:
         InvalidFlow, InvalidTrigger, InvalidParameter, InvalidTag: the flow cannot be deployed.
@@ -140,7 +144,7 @@ def evaluate(
     archive, code = package(file, suffixes, leave_out=[world.settings.folder])
     new = NewVersion(
         namespace=Namespace.parse(context.namespace or ""),
-        graph=graph_of(flow_class),
+        graph=graph_of(flow_class, added),
         parameters=parameters,
         trigger=compile_trigger(flow_class, parameters, context),
         code=code,

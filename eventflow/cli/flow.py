@@ -8,7 +8,7 @@ import click
 
 from eventflow.authoring.graph import graph_of
 from eventflow.cli import flow_about, flow_dump, flow_logs, flow_tag
-from eventflow.cli.flow_options import options
+from eventflow.cli.flow_options import options, takes_with
 from eventflow.cli.flow_parameters import config_options, take_configs
 from eventflow.cli.flow_run import resume_command, run_command
 from eventflow.cli.flow_target import Target
@@ -34,12 +34,18 @@ def _command_line(flow_class: type) -> click.Group:
     )
     @click.option("--branch", help="The branch test.BRANCH, or prod.BRANCH with --production.")
     @click.option("--production", "is_production", is_flag=True, help="The branch prod.")
+    @takes_with
     @click.pass_context
     def flow(
-        context: click.Context, /, branch: str | None, is_production: bool, **configs: Any
+        context: click.Context,
+        /,
+        branch: str | None,
+        is_production: bool,
+        added: tuple[str, ...],
+        **configs: Any,
     ) -> None:
         take_configs(flow_class, **configs)
-        context.obj = Target(flow_class, branch, is_production)
+        context.obj = Target(flow_class, branch, is_production, added)
         if context.invoked_subcommand is None:
             context.invoke(check)
 
@@ -69,7 +75,7 @@ def check(target: Target) -> None:
 @click.pass_obj
 def show(target: Target, as_json: bool) -> None:
     """Print the steps."""
-    graph = graph_of(target.flow_class)
+    graph = target.graph()
     if as_json:
         from eventflow.store.graphs import graph_to_json
 
@@ -92,13 +98,20 @@ def _indented(text: str) -> str:
 @click.option("--dry-run", is_flag=True, help="Say what would be deployed.")
 @click.option("--package-suffixes", default="", help="Further files to package: .csv,.sql")
 @click.option("--tag", "tags", multiple=True, help="A tag of each run of it; repeatable.")
+@takes_with
 @as_json_option
 @click.pass_obj
 def deploy(
-    target: Target, dry_run: bool, package_suffixes: str, tags: tuple[str, ...], as_json: bool
+    target: Target,
+    dry_run: bool,
+    package_suffixes: str,
+    tags: tuple[str, ...],
+    as_json: bool,
+    added: tuple[str, ...],
 ) -> None:
     """Make this version live: from its mark on, events start it."""
     from eventflow import deploy as deploying
+    from eventflow.authoring.added_decorators import parse_with
     from eventflow.cli.deployments import trigger_text
 
     target.check(is_deploy=True)
@@ -110,6 +123,7 @@ def deploy(
         target.context(target.namespace(is_deploy=True)),
         suffixes,
         tags,
+        added=[parse_with(each) for each in (*target.added, *added)],
     )
     trigger = trigger_text(new.trigger, new.schedule) or "none: it is started by hand"
     if dry_run:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,9 +14,18 @@ from eventflow.authoring.graph import graph_of
 from eventflow.errors import InvalidFlow
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from eventflow.model.run import RunRequest
 
-__all__ = ["Beginning", "attribute_file_option", "options"]
+__all__ = ["Beginning", "attribute_file_option", "options", "takes_with", "with_option"]
+
+
+_WITH: Any = {
+    "multiple": True,
+    "metavar": "DECORATOR[:NAME=VALUE,…]",
+    "help": "A decorator for each step that has none of its name; repeatable.",
+}
 
 
 @click.command("options")
@@ -47,6 +56,16 @@ def attribute_file_option() -> click.Option:
         ["--runner-attribute-file"],
         help="Once the run has begun, write there as JSON which it is: for programs.",
     )
+
+
+def takes_with(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`--with`: decorators for each step that has none of the name, as `added`."""
+    return click.option("--with", "added", **_WITH)(command)
+
+
+def with_option() -> click.Option:
+    """The same, of a command that has a list of options."""
+    return click.Option(["--with", "added"], **_WITH)
 
 
 class Beginning:

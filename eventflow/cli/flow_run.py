@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from eventflow.authoring.graph import graph_of
-from eventflow.cli.flow_options import Beginning, attribute_file_option
+from eventflow.cli.flow_options import Beginning, attribute_file_option, with_option
 from eventflow.cli.flow_parameters import CommandWithParameters, given_parameters
 from eventflow.cli.flow_target import Target
 
@@ -117,12 +117,7 @@ def _own_options() -> list[click.Parameter]:
         click.Option(["--run-id-file"], help="Write the id of the run there."),
         attribute_file_option(),
         click.Option(["--tag", "tags"], multiple=True, help="A tag of the run; repeatable."),
-        click.Option(
-            ["--with", "added"],
-            multiple=True,
-            metavar="DECORATOR[:NAME=VALUE,…]",
-            help="A decorator for each step that has none of its name; repeatable.",
-        ),
+        with_option(),
         click.Option(
             ["--max-workers"], type=click.IntRange(1), help="Tasks at work at once. Default: 16."
         ),
@@ -156,13 +151,12 @@ def _plan(
     options: _Options,
     origin: RunRequest | None = None,
 ) -> RunPlan:
-    from eventflow.authoring.added_decorators import parse_with
     from eventflow.authoring.own_tags import own_tags
     from eventflow.model.run import RunRequest, hand_run_id
     from eventflow.model.tags import check_tags
     from eventflow.model.task import RunPlan
 
-    graph = graph_of(target.flow_class, [parse_with(each) for each in options.added])
+    graph = target.graph(options.added)
     effects = target.world.effects
     now = effects.clock.now()
     request = RunRequest(

@@ -9,14 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from eventflow.authoring.graph import check as problems_of
+from eventflow.authoring.graph import graph_of
 from eventflow.authoring.project import namespace_of
 from eventflow.errors import InvalidFlow
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from eventflow.authoring.deploy_context import DeployContext
     from eventflow.context import World
+    from eventflow.model.graph import FlowGraph
     from eventflow.model.namespace import Namespace
     from eventflow.model.run import RunRequest
 
@@ -25,11 +27,23 @@ __all__ = ["Target"]
 
 @dataclass(frozen=True)
 class Target:
-    """The flow, and where its options put it."""
+    """The flow, and where its options put it. `added` are decorators for its steps, as text."""
 
     flow_class: type
     branch: str | None
     is_production: bool
+    added: tuple[str, ...] = ()
+
+    def graph(self, added: Sequence[str] = ()) -> FlowGraph:
+        """The graph of the flow, with the decorators that `--with` gave it, before the command
+        and after it.
+
+        Raises:
+            InvalidFlow, InvalidDecorator: the flow has mistakes, or one of these has.
+        """
+        from eventflow.authoring.added_decorators import parse_with
+
+        return graph_of(self.flow_class, [parse_with(each) for each in (*self.added, *added)])
 
     @cached_property
     def world(self) -> World:

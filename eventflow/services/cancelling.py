@@ -14,7 +14,7 @@ from eventflow.model.completion import Outcome
 from eventflow.model.run import RunRecord
 from eventflow.model.schedule import Schedule
 from eventflow.model.task import RunEnd
-from eventflow.services.ends import decide_end, end_of, end_to_publish
+from eventflow.services.ends import decide_end, end_of, end_to_publish, owes_hooks
 from eventflow.services.slots import AWAY
 from eventflow.store.causes import causes_of
 from eventflow.store.runs import RunFile, mark_successful, place_of, write_beginning
@@ -38,13 +38,18 @@ class Cancelling:
         self._effects, self._every = parts.log.effects, parts.settings.heartbeat
         self._look_at = self._effects.clock.elapsed() + self._every
 
-    def end(self, record: RunRecord, reason: str) -> EndFile:
+    def end(self, record: RunRecord, reason: str, *, calls_hooks: bool) -> EndFile | None:
         """The end of a run: cancelled, unless another stands. Its tasks here are stopped.
 
         What its tasks have finished counts. When the store is away, nothing is decided: call it
-        again.
+        again. None when the end stands, and is to be told by whoever executes the run, once its
+        exit hooks have been called; only with `calls_hooks`, of a run that has begun.
         """
-        return self._slots.cancel(record.run_id, reason) or self._end_elsewhere(record, reason)
+        if self._slots.holds(record.run_id):
+            return self._slots.cancel(record.run_id, reason)
+        end, deployment = self._end_elsewhere(record, reason), self._deployment(record.request)
+        owes = calls_hooks and owes_hooks(self._store, record, deployment, end)
+        return None if owes else end
 
     def record_of_unstarted(self, request: RunRequest) -> RunRecord | None:
         """The record of a run that ends without a start; on return the run can be found.

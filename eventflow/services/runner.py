@@ -320,7 +320,9 @@ class Runner:
         if record is None and request is not None and not self._is_known(custody, request):
             record = self._cancelling.record_of_unstarted(request)
         if record is not None and record.run_id == asked.run_id:
-            self._stage_end(custody, record, self._cancelling.end(record, asked.reason))
+            end = self._cancelling.end(record, asked.reason, calls_hooks=standing is not None)
+            if end is not None:
+                self._stage_end(custody, record, end)
 
     def _forget(self) -> None:
         """Remove what nobody can ask for any more, now and then."""

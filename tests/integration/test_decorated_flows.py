@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from textwrap import dedent
@@ -85,12 +86,18 @@ class TestRetryAndCatch:
         options = [word for text in texts for word in ("--with", text)]
 
         done = reader.flow(file, "run", *options)
-        wrong = reader.flow(file, "run", "--with", "retri")
+        wrong = reader.flow(file, "--with", "retri", "run")
+        deployed = reader.flow(file, *options[:2], "deploy", *options[2:], "--dry-run")
+        shown = reader.flow(file, *options, "show", "--json")
 
         assert done.returncode == 0, done.stderr
         start, end = reader.latest["start"].task, reader.latest["end"].task
         assert (start.current_attempt, start.data.mode, end.data.mode) == (1, "x", "own")
         assert "<h2>Artifacts</h2>" in get_cards(start)[0].get()
+        assert deployed.returncode == 0, deployed.stderr
+        policies = [step["policy"] for step in json.loads(shown.stdout)["steps"]]
+        assert [each["retries"] for each in policies] == [1, 1]
+        assert [each["added"] for each in policies] == [["card"], ["card"]]
         assert wrong.returncode == 2
         assert "--with 'retri': there is no decorator 'retri'" in wrong.stderr
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from eventflow.execution.exit_hooks import EXIT_HOOK
 from eventflow.model.completion import Outcome
 from eventflow.model.graph import ExitHooks
+from eventflow.model.run import Cancellation
 from eventflow.store.runs import read_end
 from tests.support.runner_rig import RunnerProcess, RunnerRig, rig
 
@@ -146,3 +149,53 @@ def test_a_run_whose_code_is_missing_is_told_without_its_hooks(rig: RunnerRig) -
     (completion,) = rig.completions(request.run_id)
     assert completion.outcome is Outcome.FAILED
     assert _hooks(runner) == []
+
+
+def _cancel(rig: RunnerRig, run_id: str) -> None:
+    asked = Cancellation(run_id, "cancelled by ann", rig.clock.now(), None)
+    rig.bus.publish([rig.codec.new_record(asked)])
+
+
+def _begin(rig: RunnerRig, runner: RunnerProcess, partition: int) -> str:
+    rig.deploy(FLOW, exit_hooks=ExitHooks((), ("mourn",)))
+    request = rig.new_request(FLOW, partition=partition)
+    rig.publish(request)
+    rig.until(lambda: runner.tasks.running_steps(request.run_id), runner)
+    return request.run_id
+
+
+def test_those_of_a_run_that_is_cancelled_come_before_its_end_is_told(rig: RunnerRig) -> None:
+    runner = rig.process()
+    run_id = _begin(rig, runner, 0)
+
+    _cancel(rig, run_id)
+    rig.until(lambda: _hooks(runner), runner)
+    _cancel(rig, run_id)
+    rig.steps(runner)
+    told = rig.completions(run_id)
+    rig.execute(run_id, runner)
+
+    assert told == []
+    assert _hooks(runner) == [(1, "0")]
+    (completion,) = rig.completions(run_id)
+    assert completion.outcome is Outcome.CANCELLED
+
+
+@pytest.mark.parametrize("rig", [2], indirect=True)
+def test_those_of_a_run_that_another_runner_executes_are_called_there(rig: RunnerRig) -> None:
+    executing = rig.process()
+    run_id = _begin(rig, executing, 1)
+    custodian = rig.process()
+    rig.own(executing, custodian)
+
+    _cancel(rig, run_id)
+    rig.until(lambda: read_end(rig.store, rig.place(run_id, FLOW)), custodian)
+    rig.steps(custodian)
+    told = rig.completions(run_id)
+    rig.pass_time(6, executing, custodian)
+    rig.execute(run_id, executing, custodian)
+
+    assert told == []
+    assert (_hooks(executing), _hooks(custodian)) == ([(1, "0")], [])
+    (completion,) = rig.completions(run_id)
+    assert completion.outcome is Outcome.CANCELLED
