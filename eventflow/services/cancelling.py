@@ -14,7 +14,7 @@ from eventflow.model.completion import Outcome
 from eventflow.model.run import RunRecord
 from eventflow.model.schedule import Schedule
 from eventflow.model.task import RunEnd
-from eventflow.services.ends import decide_end, end_of, end_to_publish
+from eventflow.services.ends import decide_end, end_of, end_to_publish, owes_hooks
 from eventflow.services.slots import AWAY
 from eventflow.store.causes import causes_of
 from eventflow.store.runs import RunFile, mark_successful, place_of, write_beginning
@@ -38,18 +38,25 @@ class Cancelling:
         self._effects, self._every = parts.log.effects, parts.settings.heartbeat
         self._look_at = self._effects.clock.elapsed() + self._every
 
-    def end(self, record: RunRecord, reason: str) -> EndFile:
-        """The end of a run: cancelled, unless another stands. Its tasks here are stopped.
+    def end(self, record: RunRecord, reason: str) -> EndFile | None:
+        """The end of an accepted run: cancelled, unless another stands. Its tasks here are stopped.
 
-        What its tasks have finished counts. When the store is away, nothing is decided: call it
-        again.
+        What its tasks have finished counts. None when exit hooks come first: who executes the run,
+        or takes it over, calls them and tells its end. When the store is away, nothing is decided:
+        call it again.
         """
-        return self._slots.cancel(record.run_id, reason) or self._end_elsewhere(record, reason)
+        execution = self._slots.cancel(record.run_id, reason)
+        if execution is not None:
+            return execution.end
+        end = self._end_elsewhere(record, reason)
+        deployment = self._deployment(record.request)
+        return None if owes_hooks(self._store, record, deployment, end) else end
 
-    def record_of_unstarted(self, request: RunRequest) -> RunRecord | None:
-        """The record of a run that ends without a start; on return the run can be found.
+    def unstarted(self, request: RunRequest, reason: str) -> tuple[RunRecord, EndFile] | None:
+        """The record and the end of a run that ends without a start; on return it can be found.
 
-        None when nothing is known of its version: then the request becomes a dead letter.
+        It calls no exit hooks. None when nothing is known of its version: then the request becomes
+        a dead letter.
         """
         deployment = self._deployment(request)
         if deployment is None:
@@ -57,7 +64,8 @@ class Cancelling:
         run = RunFile(request, deployment.graph, deployment.code.digest)
         write_beginning(self._store, run, causes_of(self._store, request))
         runner_id, now = self._parts.presence.runner_id, self._effects.clock.now()
-        return RunRecord(request.run_id, 1, runner_id, request, accepted_at=now)
+        record = RunRecord(request.run_id, 1, runner_id, request, accepted_at=now)
+        return record, self._end_elsewhere(record, reason)
 
     def look(self, is_elsewhere: Callable[[str], bool]) -> None:
         """Once a heartbeat: stop what is executed here for other custodians and has ended.
@@ -69,7 +77,7 @@ class Cancelling:
         self._look_at = self._effects.clock.elapsed() + self._every
         with suppress(*AWAY):  # asked again, at the latest when the run ends here
             for execution in self._slots.unfinished():
-                if not is_elsewhere(execution.record.run_id):
+                if execution.decided is not None or not is_elsewhere(execution.record.run_id):
                     continue
                 end = end_of(self._store, execution.request, self._effects)
                 if end is not None:

@@ -147,30 +147,29 @@ class Slots:
         else:
             self._executions.pop(run_id, None)
 
-    def cancel(self, run_id: str, reason: str) -> EndFile | None:
-        """End a run that is in a slot here as cancelled, and decide that at once; how it ended
-        if it has before. None when it is in none. It waits for its release, as others do.
+    def cancel(self, run_id: str, reason: str) -> Execution | None:
+        """End a run that is in a slot here as cancelled, and decide that at once, unless its end
+        is decided already. None when it is in none. It goes on as others: exit hooks, release.
 
         Raises:
             StoreUnreachable, StoreForbidden, BucketMissing: nothing is decided; its tasks are
                 stopped all the same. Call it again.
         """
         execution = self._executions.get(run_id)
-        if execution is None:
-            return None
+        if execution is None or execution.decided is not None:
+            return execution
         if execution.driver is not None:
             execution.driver.cancel(reason)
         elif execution.stillborn is None:
             execution.stillborn = RunEnd(Outcome.CANCELLED, reason, {})
-        if execution.end is None:
-            self._decide(execution)
-        return execution.end
+        self._decide(execution)
+        return execution
 
     def adopt(self, execution: Execution, end: EndFile) -> None:
-        """Stop an execution whose run somebody else has ended; the end waits to be told."""
+        """Stop the tasks of a run whose end somebody else has decided; it goes on as others."""
         if execution.driver is not None:
             execution.driver.cancel(end.reason)
-        execution.end = end
+        self._is_decided(execution, end)
 
     def stop(self, run_id: str) -> None:
         """Stop an execution that has no meaning any more; nothing of it is decided."""
@@ -319,6 +318,9 @@ class Slots:
         if end.outcome is Outcome.SUCCEEDED:
             mark_successful(self._store, execution.request)
             self._effects.faults.reach("runner.marked-successful")
+        self._is_decided(execution, end)
+
+    def _is_decided(self, execution: Execution, end: EndFile) -> None:
         execution.decided = end
         if not hooks_of(execution.deployment.graph, end.outcome):
             execution.end = end
