@@ -38,23 +38,25 @@ class Cancelling:
         self._effects, self._every = parts.log.effects, parts.settings.heartbeat
         self._look_at = self._effects.clock.elapsed() + self._every
 
-    def end(self, record: RunRecord, reason: str, *, calls_hooks: bool) -> EndFile | None:
-        """The end of a run: cancelled, unless another stands. Its tasks here are stopped.
+    def end(self, record: RunRecord, reason: str) -> EndFile | None:
+        """The end of an accepted run: cancelled, unless another stands. Its tasks here are stopped.
 
-        What its tasks have finished counts. When the store is away, nothing is decided: call it
-        again. None when the end stands, and is to be told by whoever executes the run, once its
-        exit hooks have been called; only with `calls_hooks`, of a run that has begun.
+        What its tasks have finished counts. None when exit hooks come first: who executes the run,
+        or takes it over, calls them and tells its end. When the store is away, nothing is decided:
+        call it again.
         """
-        if self._slots.holds(record.run_id):
-            return self._slots.cancel(record.run_id, reason)
-        end, deployment = self._end_elsewhere(record, reason), self._deployment(record.request)
-        owes = calls_hooks and owes_hooks(self._store, record, deployment, end)
-        return None if owes else end
+        execution = self._slots.cancel(record.run_id, reason)
+        if execution is not None:
+            return execution.end
+        end = self._end_elsewhere(record, reason)
+        deployment = self._deployment(record.request)
+        return None if owes_hooks(self._store, record, deployment, end) else end
 
-    def record_of_unstarted(self, request: RunRequest) -> RunRecord | None:
-        """The record of a run that ends without a start; on return the run can be found.
+    def unstarted(self, request: RunRequest, reason: str) -> tuple[RunRecord, EndFile] | None:
+        """The record and the end of a run that ends without a start; on return it can be found.
 
-        None when nothing is known of its version: then the request becomes a dead letter.
+        It calls no exit hooks. None when nothing is known of its version: then the request becomes
+        a dead letter.
         """
         deployment = self._deployment(request)
         if deployment is None:
@@ -62,7 +64,8 @@ class Cancelling:
         run = RunFile(request, deployment.graph, deployment.code.digest)
         write_beginning(self._store, run, causes_of(self._store, request))
         runner_id, now = self._parts.presence.runner_id, self._effects.clock.now()
-        return RunRecord(request.run_id, 1, runner_id, request, accepted_at=now)
+        record = RunRecord(request.run_id, 1, runner_id, request, accepted_at=now)
+        return record, self._end_elsewhere(record, reason)
 
     def look(self, is_elsewhere: Callable[[str], bool]) -> None:
         """Once a heartbeat: stop what is executed here for other custodians and has ended.
@@ -74,7 +77,7 @@ class Cancelling:
         self._look_at = self._effects.clock.elapsed() + self._every
         with suppress(*AWAY):  # asked again, at the latest when the run ends here
             for execution in self._slots.unfinished():
-                if not is_elsewhere(execution.record.run_id):
+                if execution.decided is not None or not is_elsewhere(execution.record.run_id):
                     continue
                 end = end_of(self._store, execution.request, self._effects)
                 if end is not None:

@@ -316,13 +316,14 @@ class Runner:
         """End a run as cancelled, unless it has ended: decided before the cancellation counts as
         read, so that whoever dies here leaves it to the next custodian."""
         standing, request = custody.open.get(asked.run_id), asked.request
-        record = standing.record if standing else None
-        if record is None and request is not None and not self._is_known(custody, request):
-            record = self._cancelling.record_of_unstarted(request)
-        if record is not None and record.run_id == asked.run_id:
-            end = self._cancelling.end(record, asked.reason, calls_hooks=standing is not None)
+        if standing is not None:
+            end = self._cancelling.end(standing.record, asked.reason)
             if end is not None:
-                self._stage_end(custody, record, end)
+                self._stage_end(custody, standing.record, end)
+        elif request is None or request.run_id != asked.run_id or self._is_known(custody, request):
+            return
+        elif unstarted := self._cancelling.unstarted(request, asked.reason):
+            self._stage_end(custody, *unstarted)
 
     def _forget(self) -> None:
         """Remove what nobody can ask for any more, now and then."""

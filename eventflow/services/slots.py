@@ -133,10 +133,6 @@ class Slots:
         execution = self._executions.get(run_id)
         return execution is not None and execution.record.epoch == epoch
 
-    def holds(self, run_id: str) -> bool:
-        """Whether any epoch of a run is."""
-        return run_id in self._executions
-
     def take(self, record: RunRecord, deployment: Deployment) -> None:
         """Execute a run; its record is committed."""
         self.stop(record.run_id)  # an earlier epoch of it that goes on here still
@@ -151,33 +147,29 @@ class Slots:
         else:
             self._executions.pop(run_id, None)
 
-    def cancel(self, run_id: str, reason: str) -> EndFile | None:
-        """End a run that is in a slot here as cancelled, and decide that at once; how it ended
-        if it has before. None when it is in none, or has exit hooks that are called first. It
-        waits for its release, as others do.
+    def cancel(self, run_id: str, reason: str) -> Execution | None:
+        """End a run that is in a slot here as cancelled, and decide that at once, unless its end
+        is decided already. None when it is in none. It goes on as others: exit hooks, release.
 
         Raises:
             StoreUnreachable, StoreForbidden, BucketMissing: nothing is decided; its tasks are
                 stopped all the same. Call it again.
         """
         execution = self._executions.get(run_id)
-        if execution is None:
-            return None
+        if execution is None or execution.decided is not None:
+            return execution
         if execution.driver is not None:
             execution.driver.cancel(reason)
         elif execution.stillborn is None:
             execution.stillborn = RunEnd(Outcome.CANCELLED, reason, {})
-        if execution.decided is None:
-            self._decide(execution)
-        return execution.end
+        self._decide(execution)
+        return execution
 
     def adopt(self, execution: Execution, end: EndFile) -> None:
-        """Stop an execution whose run somebody else has ended; the end waits to be told, until
-        exit hooks have been called."""
+        """Stop the tasks of a run whose end somebody else has decided; it goes on as others."""
         if execution.driver is not None:
             execution.driver.cancel(end.reason)
-        if execution.decided is None:
-            self._stands(execution, end)
+        self._is_decided(execution, end)
 
     def stop(self, run_id: str) -> None:
         """Stop an execution that has no meaning any more; nothing of it is decided."""
@@ -326,9 +318,9 @@ class Slots:
         if end.outcome is Outcome.SUCCEEDED:
             mark_successful(self._store, execution.request)
             self._effects.faults.reach("runner.marked-successful")
-        self._stands(execution, end)
+        self._is_decided(execution, end)
 
-    def _stands(self, execution: Execution, end: EndFile) -> None:
+    def _is_decided(self, execution: Execution, end: EndFile) -> None:
         execution.decided = end
         if not hooks_of(execution.deployment.graph, end.outcome):
             execution.end = end

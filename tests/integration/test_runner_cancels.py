@@ -6,7 +6,9 @@ from datetime import timedelta
 
 import pytest
 
+from eventflow.execution.exit_hooks import EXIT_HOOK
 from eventflow.model.completion import Outcome
+from eventflow.model.graph import ExitHooks
 from eventflow.model.run import Cancellation, RunRequest
 from eventflow.model.task import TaskKey
 from eventflow.store.runs import read_run
@@ -183,6 +185,7 @@ class TestWaiting:
 
         assert [each.run_id for each in rig.completions()] == [run_id]
         assert rig.record(other.run_id) is None
+        assert rig.end(other.run_id) is None
 
 
 class TestElsewhere:
@@ -227,6 +230,50 @@ class TestElsewhere:
 
         _check_cancelled(rig, run_id, TaskKey(1, "start"))
         assert second.tasks.steps_of(run_id) == []
+
+
+class TestExitHooks:
+    def test_they_are_called_before_the_end_of_a_cancelled_run_is_told(
+        self, rig: RunnerRig
+    ) -> None:
+        runner = rig.process()
+        run_id = _begin_hooked(rig, runner)
+
+        _cancel(rig, run_id)
+        rig.until(lambda: runner.tasks.running_steps(run_id) == [EXIT_HOOK], runner)
+        _cancel(rig, run_id)
+        rig.steps(runner)
+        told = rig.completions(run_id)
+        rig.execute(run_id, runner)
+
+        assert told == []
+        assert [each.outcome for each in rig.completions(run_id)] == [Outcome.CANCELLED]
+        assert runner.runner.is_drained
+
+    @two_partitions
+    def test_they_are_called_where_another_runner_executes_the_run(self, rig: RunnerRig) -> None:
+        first = rig.process()
+        run_id = _begin_hooked(rig, first, partition=1)
+        second = rig.process()
+        rig.own(first, second)
+
+        _cancel(rig, run_id)
+        rig.pass_time(6, first, second)
+        told, at_work = rig.completions(run_id), first.tasks.running_steps(run_id)
+        rig.execute(run_id, first, second)
+
+        assert (told, at_work) == ([], [EXIT_HOOK])
+        assert [each.outcome for each in rig.completions(run_id)] == [Outcome.CANCELLED]
+        assert second.tasks.steps_of(run_id) == []
+
+
+def _begin_hooked(rig: RunnerRig, runner: RunnerProcess, *, partition: int = 0) -> str:
+    """A run at work, of a flow that has a hook for ends that are no success."""
+    rig.deploy("Hooked", exit_hooks=ExitHooks(("tell",), ("mourn",)))
+    request = rig.new_request("Hooked", partition=partition)
+    rig.publish(request)
+    rig.until(lambda: runner.tasks.running_steps(request.run_id), runner)
+    return request.run_id
 
 
 def _executed_elsewhere(rig: RunnerRig) -> tuple[RunnerProcess, RunnerProcess, str]:
