@@ -204,6 +204,20 @@ def add_python(monkeypatch: pytest.MonkeyPatch, minor: str) -> None:
     monkeypatch.setenv("PATH", f"{Path(python).parent}{os.pathsep}{os.environ['PATH']}")
 
 
+def test_a_traceback_shows_the_code_of_the_author_alone_also_where_the_cache_lies_below_it(
+    flows: Flows,
+) -> None:
+    source = one_step("raise ValueError('no rows')")
+    plan = flows.plan(flows.code(source, folder="."), with_packages(SIX))
+    start = flows.task(plan)
+
+    run_out(flows.executor(), start)
+
+    printed = flows.output(start, "stderr")
+    assert "ValueError: no rows" in printed
+    assert printed.count('File "') == 1
+
+
 class TestBuilding:
     def test_keeps_nobody_waiting_but_who_needs_it(
         self, flows: Flows, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -46,7 +47,7 @@ class Machine:
 
 
 @pytest.fixture
-def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
     for name in [each for each in os.environ if each.startswith(("UV_", "PIP_"))]:
         monkeypatch.delenv(name)
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
@@ -58,7 +59,8 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     uv._pip_settings.cache_clear()
     machine = Machine(tmp_path)
     machine.configure_pip("[global]\nindex-url = https://pip/simple\ncert = /pip.pem\n")
-    return machine
+    yield machine
+    uv._pip_settings.cache_clear()
 
 
 class TestIndex:

@@ -153,7 +153,9 @@ def _point(link: Path, folder: Path) -> None:
 
 def _environment(folder: Path) -> Environment:
     package = Path(__file__).resolve().parents[2]
+    # Its name says that it is installed code, also to who looks below the folder of a flow.
     library = folder.parent / "libraries" / digest_of(str(package).encode())[:_SHORT]
+    library /= "site-packages"
     library.mkdir(parents=True, exist_ok=True)
     with suppress(FileExistsError):
         library.joinpath(package.name).symlink_to(package)
