@@ -136,6 +136,18 @@ class TestFinished:
             for id_, levels in expected.items()
         }
 
+    def test_a_join_is_in_the_levels_around_the_foreach_that_it_joins(
+        self, played: Played, shape: Shape
+    ) -> None:
+        places = {
+            f"{step}/{id_}": task.data.around
+            for step in shape.joins
+            for id_, task in played.tasks(step).items()
+        }
+
+        inner = {f"gather/0-{index}": (index, letter) for index, letter in enumerate("abc")}
+        assert places == {path: inner.get(path, (None, None)) for path in shape.inputs}
+
     def test_artifacts_are_inherited_and_what_is_changed_in_place_is_a_new_version(
         self, played: Played, shape: Shape
     ) -> None:
