@@ -170,7 +170,10 @@ class FlowSpec:
         vars(self)["_merged"] = merged(inputs, own=own, include=include, exclude=exclude)
 
     def __getattr__(self, name: str) -> Any:
-        # Reached only when neither the task nor the class has it.
+        # Reached only when neither the task nor the class has it, or a property lacks something.
+        attribute = class_attribute(type(self), name)
+        if isinstance(attribute, property):
+            return attribute.__get__(self)  # once more, to say what it lacks
         inherited: Versions | Mapping[str, object] = self._binding.inherited
         if name in self._merged:
             inherited = self._merged[name]._artifacts

@@ -95,7 +95,8 @@ STACK = Feature(
         "self.stack = self.foreach_stack()",
         "self.at = (self.index, self.input)",
     ),
-    differing=("stack", "at", "pair"),
+    join=("self.around = (self.index, self.input)",),
+    differing=("stack", "at", "pair", "around"),
 )
 JOINS = Feature(
     join=(

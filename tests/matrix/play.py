@@ -23,17 +23,23 @@ __all__ = ["Played", "Stage"]
 
 @dataclass(frozen=True)
 class Played:
-    """A command that has run a flow. `folder` has what its steps left besides."""
+    """A run of a flow, and the command that made it. `folder` has what its steps left besides."""
 
     file: Path
     run_id: str
     folder: Path
     done: subprocess.CompletedProcess[str]
+    namespace: str = "default/user.ada"
 
     @cached_property
     def run(self) -> Run:
         """The run, in the world of the test."""
-        return Run(f"default/user.ada/Matrix/{self.run_id}")
+        return Run(f"{self.namespace}/Matrix/{self.run_id}")
+
+    @property
+    def is_requested(self) -> bool:
+        """Whether a runner has executed it: the command has printed nothing of it then."""
+        return self.run.version > 0
 
     def tasks(self, step: str) -> dict[str, Task]:
         """The tasks of a step by their ids."""

@@ -50,6 +50,10 @@ class Train(FlowSpec):
     def end(self) -> None:
         pass
 
+    @property
+    def first(self) -> object:
+        return self.names[0]
+
     def helper(self) -> str:
         return "helps"
 
@@ -108,6 +112,13 @@ def test_a_missing_artifact_is_an_attribute_error_that_says_what_there_is() -> N
         _ = flow.modle
     assert not hasattr(flow, "modle")
     assert getattr(flow, "modle", 3) == 3
+
+
+def test_a_property_that_lacks_an_artifact_names_the_artifact_and_not_itself() -> None:
+    with pytest.raises(ArtifactMissing, match="no artifact 'names' here"):
+        _ = bound().first
+
+    assert bound({"names": ["x"]}).first == "x"
 
 
 @pytest.mark.parametrize(
