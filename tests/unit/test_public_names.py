@@ -47,7 +47,6 @@ def test_a_type_checker_sees_what_the_program_gets() -> None:
 
 
 @pytest.mark.parametrize("name", ["foreach", "S3", "nothing"])
-@pytest.mark.parametrize("name", ["foreach", "nothing"])
 def test_a_name_that_is_not_there_is_an_attribute_error(name: str) -> None:
     with pytest.raises(AttributeError, match=f"'eventflow' has no attribute '{name}'"):
         getattr(eventflow, name)
