@@ -253,8 +253,14 @@ def test_the_partitions_of_a_killed_process_move_and_its_transaction_delays_nobo
                 eventually(lambda: bus.high_watermark(TopicPartition(target, 0)) == 1)
         finally:
             process.kill()
-    until(owns(successor, 0, 1), successor)
-    write(successor.owned[0], target, "of the successor", {topic: 1})
+
+    def successor_takes_over() -> bool:
+        # What it was assigned before the child joined it hears of only now, and is fenced.
+        until(owns(successor, 0, 1), successor)
+        write(successor.owned[0], target, "of the successor", {topic: 1})
+        return True
+
+    eventually(successor_takes_over)
 
     # The dead transaction would time out after a minute only; the test fails before.
     with closing(bus.reader({TopicPartition(target, 0): 0})) as reader:

@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+from confluent_kafka import ConsumerGroupState
 from confluent_kafka.admin import (
     AclBinding,
     AclOperation,
@@ -209,6 +210,31 @@ def test_a_bus_in_full_work_is_closed_soon_although_its_broker_is_dead(
     outage.bus.close()
 
     assert time.monotonic() - began_at < 5
+
+
+@pytest.mark.timeout(60)
+def test_members_are_closed_although_the_answer_to_a_rebalance_has_nowhere_to_go(
+    own_kafka_server: KafkaServer,
+) -> None:
+    """They were given partitions and have not polled since; then the broker died."""
+    bus = _connect(own_kafka_server.bootstrap_servers)
+    topic, groups = make_topic(bus), [unique("group") for _ in range(3)]
+    members = [bus.consumer(group, [topic], transactional_id=group) for group in groups]
+    eventually(lambda: all(_is_stable(own_kafka_server, group) for group in groups))
+    own_kafka_server.kill()
+    began_at = time.monotonic()
+
+    bus.close()
+
+    assert all(member.is_closed for member in members)
+    assert time.monotonic() - began_at < 10
+
+
+def _is_stable(server: KafkaServer, group: str) -> bool:
+    """Whether the partitions are given out."""
+    admin = AdminClient({"bootstrap.servers": server.bootstrap_servers, "log_level": 0})
+    state = admin.describe_consumer_groups([group])[group].result(10).state
+    return state is ConsumerGroupState.STABLE
 
 
 # ── a broker that says no ────────────────────────────────────────────────────

@@ -5,8 +5,11 @@ from __future__ import annotations
 import sys
 import threading
 from concurrent.futures import wait
+from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, cast
+
+from confluent_kafka import KafkaException
 
 from eventflow.bus.kafka.assignment import KafkaAssignment
 from eventflow.bus.kafka.deadline import Deadline
@@ -29,6 +32,9 @@ __all__ = ["KafkaConsumer", "is_fence"]
 # generation as a native int32, then group and member, each with a zero byte behind it.
 _METADATA_MAGIC = b"CGMDv2:"
 _BETWEEN_TELLINGS = timedelta(seconds=1)
+# Without its coordinator the client may ask no more; then there is nothing to wait for.
+_LEAVING = timedelta(seconds=1)
+_LEAVING_STEP_SECONDS = 0.002
 
 
 class KafkaConsumer:
@@ -52,6 +58,7 @@ class KafkaConsumer:
         self._owned: dict[int, KafkaAssignment] = {}
         self._lost: list[KafkaAssignment] = []
         self._assigned: list[KafkaAssignment] = []
+        self._has_taken = False
         self._next_telling = Deadline(_BETWEEN_TELLINGS)
         consumer.subscribe(
             sorted(topics),
@@ -88,7 +95,22 @@ class KafkaConsumer:
         wait([each for each in leaving if each is not None])
         self._tell_group()
         self._disown()
+        self._leave()
         self._consumer.close()
+
+    def _leave(self) -> None:
+        """Unsubscribe, and serve the callbacks of every rebalance until none can follow.
+
+        *Seen*: in its close, librdkafka forgets that it waits for a callback. What the callback
+        then asks of it is dropped when the group has ended meanwhile, and `assign` waits for ever.
+        """
+        deadline = Deadline(_LEAVING)
+        with suppress(KafkaException):  # a fatal one: there are no more rebalances
+            self._consumer.unsubscribe()
+            # An assignment that was on its way is first taken, then revoked.
+            while self._consumer.poll(_LEAVING_STEP_SECONDS) is not None or self._has_taken:
+                if deadline.is_over:
+                    break
 
     def _has_news(self) -> bool:
         return bool(self._lost or self._assigned or self._is_woken.is_set())
@@ -96,6 +118,10 @@ class KafkaConsumer:
     def _on_assign(self, consumer: Consumer, places: list[Place]) -> None:
         """The fence is captured here: the rebalance cannot go on, and the generation cannot
         grow, until this callback has returned."""
+        self._has_taken = True
+        if self.is_closed:
+            consumer.assign([])
+            return
         metadata = cast("bytes", consumer.consumer_group_metadata())
         self._fetcher.follow(
             {(place.topic, place.partition): None for place in places}, is_paused=True
@@ -121,6 +147,7 @@ class KafkaConsumer:
 
     def _on_revoke(self, _consumer: Consumer, _places: list[Place]) -> None:
         """Eager: everything goes, whether in good order or lost."""
+        self._has_taken = False
         self._tell_group()
         for assignment in self._owned.values():
             assignment.release()
