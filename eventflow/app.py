@@ -101,14 +101,23 @@ def make_store(settings: Settings) -> Store:
 
         return S3Store(settings.store)
     if not url:
-        folder = settings.folder / "store"
-        folder.mkdir(parents=True, exist_ok=True)
-        url = folder.as_uri()
+        url = _made(settings.folder / "store").as_uri()
     if not url.startswith(_FOLDER):
         raise InvalidSettings(
             f"EVENTFLOW_STORE__URL={url}: use s3://bucket[/prefix] or file:///folder."
         )
     return _folder_store(url)
+
+
+def _made(folder: Path) -> Path:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidSettings(
+            f"The state folder {folder.parent} cannot be made or written to: {error}. Set"
+            " EVENTFLOW_HOME to one that can."
+        ) from error
+    return folder
 
 
 def _folder_store(url: str) -> Store:

@@ -206,6 +206,8 @@ def _default_text(name: str, default: object, kind: ParameterType) -> str:
 def _from_typed(text: str, kind: ParameterType) -> str:
     if kind is ParameterType.CONFIG:
         raise InvalidParameter("it is a configuration, set when the flow is deployed.")
+    if not _is_unicode(text):
+        raise InvalidParameter(f"{text[:80]!r} is no text in UTF-8.")
     try:
         if kind is ParameterType.FILE:
             ref_from_text("", text)
@@ -219,6 +221,15 @@ def _from_typed(text: str, kind: ParameterType) -> str:
     except (InvalidParameter, InvalidPayload) as error:
         said = str(error).removesuffix(".").replace("The payload", repr(text[:80]))
         raise InvalidParameter(f"{said}; write {_EXPECTED.get(kind, 'text')}.") from error
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether no byte of it was kept as half a surrogate pair, as Python does with arguments."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _not_given(spec: ParameterSpec) -> str:

@@ -141,7 +141,11 @@ def _origin(target: Target, run_id: str | None) -> RunPlace:
         if latest is None:
             raise NotFound(f"{flow} has not run in {namespace} yet: there is nothing to resume.")
         run_id = latest.id
-    place, _ = locate_run(f"{namespace}/{flow}/{run_id}")
+    # `eventflow runs`, for one, shows runs with the name of the flow.
+    own = run_id.removeprefix(f"{namespace}/").removeprefix(f"{flow}/")
+    if "/" in own:
+        raise NotFound(f"{run_id} is no run of {flow} in {namespace}.")
+    place, _ = locate_run(f"{namespace}/{flow}/{own}")
     return place
 
 

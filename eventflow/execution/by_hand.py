@@ -107,24 +107,26 @@ class _RunByHand:
     def run(self, origin: Origin | None) -> EndFile:
         """See `run_by_hand`."""
         request, graph = self._plan.request, self._plan.graph
-        self._mark()  # first, so that nobody ever sees the run without one
-        write_beginning(self._store, RunFile(request, graph, ""), request.causes)
-        self._effects.faults.reach("by-hand.beginning-written")
-        try:
-            with _Interruption() as interruption:
+        with _Interruption() as interruption:
+            self._mark()  # first, so that nobody ever sees the run without one
+            write_beginning(self._store, RunFile(request, graph, ""), request.causes)
+            self._effects.faults.reach("by-hand.beginning-written")
+            try:
                 try:
+                    interruption.is_held = False
                     if origin is not None:
                         clone_finished(self._store, origin, self._place, graph)
                     self._driver.begin(reuse=origin is not None)
                     self._drive(interruption)
+                    interruption.is_held = True
                 except KeyboardInterrupt:
                     self._driver.cancel(f"stopped at once by {interruption.name}")
                     return self._conclude()
                 end = self._conclude()
                 self._call_hooks(end, interruption)
                 return end
-        finally:
-            self._executor.kill(request.run_id, self._plan.epoch)
+            finally:
+                self._executor.kill(request.run_id, self._plan.epoch)
 
     def _drive(self, interruption: _Interruption) -> None:
         while self._driver.end is None and not interruption.name:
@@ -199,10 +201,12 @@ class _RunByHand:
 
 
 class _Interruption:
-    """SIGINT or SIGTERM asks once, politely, through `name`; the second SIGINT interrupts."""
+    """SIGINT or SIGTERM asks once, politely, through `name`; a second one interrupts, unless it
+    `is_held`: while the beginning or the end of the run is written, it is written whole."""
 
     def __init__(self) -> None:
         self.name = ""
+        self.is_held = True
         self._former: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
@@ -215,6 +219,7 @@ class _Interruption:
             signal.signal(number, handler)
 
     def _ask(self, number: int, _: object) -> None:
-        if self.name:
+        if self.name and not self.is_held:
+            self.is_held = True
             raise KeyboardInterrupt
-        self.name = signal.Signals(number).name
+        self.name = self.name or signal.Signals(number).name

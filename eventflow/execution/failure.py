@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from eventflow.errors import EventflowError
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import TracebackType
 
 __all__ = ["Failure"]
@@ -27,7 +30,28 @@ class Failure:
         """What `error` says to the author of the code below `root`."""
         frames = _from_user_code(error.__traceback__, root)
         report = traceback.TracebackException(type(error), error, frames)
-        return cls(f"{_message(error)}{_place(error, root)}", "".join(report.format()))
+        if isinstance(error, EventflowError):
+            _leave_out_ours(report, root)
+        return cls(f"{_message(error)}{_place(error, root)}", "".join(_lines(report)))
+
+
+def _leave_out_ours(report: traceback.TracebackException, root: Path) -> None:
+    """Of an error that we raise: its message says all, our frames and what caused it in them say
+    nothing. Those of user code stay, as of a `__getstate__` that raised."""
+    users = [_is_user_code(frame.filename, root) for frame in report.stack]
+    del report.stack[len(users) - users[::-1].index(True) if any(users) else 0 :]
+    before = report.__cause__ or report.__context__
+    if before is None:
+        return
+    if any(_is_user_code(frame.filename, root) for frame in before.stack):
+        _leave_out_ours(before, root)
+    else:
+        report.__cause__ = report.__context__ = None
+
+
+def _lines(report: traceback.TracebackException) -> Iterator[str]:
+    is_bare = not report.stack and report.__cause__ is None and report.__context__ is None
+    return report.format_exception_only() if is_bare else report.format()
 
 
 def _message(error: BaseException) -> str:

@@ -281,6 +281,14 @@ class Slots:
             epoch=execution.record.epoch,
         )
 
+    def _readable_causes(self, execution: Execution) -> tuple[Cause, ...]:
+        try:
+            return causes_of(self._store, execution.request)
+        except AWAY:
+            raise
+        except (OperatorError, UndecodableRecord):
+            return ()
+
     def _write_beginning(self, execution: Execution, causes: tuple[Cause, ...]) -> None:
         deployment = execution.deployment
         run = RunFile(execution.request, deployment.graph, deployment.code.digest)
@@ -310,6 +318,8 @@ class Slots:
     def _decide(self, execution: Execution) -> None:
         concluded = execution.concluded
         assert concluded is not None
+        if execution.driver is None:  # nothing of it was begun, maybe; it can be found all the same
+            self._write_beginning(execution, self._readable_causes(execution))
         self._effects.faults.reach("runner.deciding")
         end = decide_end(
             self._store, execution.record, concluded, self._effects, nonce=execution.nonce

@@ -241,6 +241,27 @@ class TestByHand:
         assert (end.outcome, end.reason) == (Outcome.CANCELLED, "stopped at once by SIGINT")
         eventually(lambda: not is_running(flows.pid("on")), timeout=5)
 
+    def test_a_third_interrupt_does_not_keep_the_end_from_being_written(
+        self, flows: Flows, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        plan = flows.plan(flows.code(one_step("print(1, flush=True)\ntime.sleep(60)")))
+        kill = LocalExecutor.kill
+
+        def interrupted(executor: LocalExecutor, run_id: str, epoch: int) -> None:
+            os.kill(os.getpid(), signal.SIGINT)
+            kill(executor, run_id, epoch)
+
+        monkeypatch.setattr(LocalExecutor, "kill", interrupted)
+
+        def interrupt_twice(*_: object) -> None:
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGINT)
+
+        end = by_hand(flows, plan, interrupt_twice)
+
+        assert (end.outcome, end.reason) == (Outcome.CANCELLED, "stopped at once by SIGINT")
+        assert read_end(flows.world().store, place_of(plan.request)) == end
+
     def test_marks_of_life_come_while_it_runs_and_go_with_it(self, flows: Flows) -> None:
         body = "print(1)\nwhile not Path(self.folder, 'go').exists():\n    time.sleep(0.005)"
         plan = flows.plan(flows.code(one_step(body)))

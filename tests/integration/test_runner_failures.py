@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import Future
+from dataclasses import replace
 
 import pytest
 
@@ -11,6 +12,7 @@ from eventflow.errors import BusUnreachable
 from eventflow.model.completion import Outcome
 from eventflow.model.log import NewRecord
 from eventflow.services.custody import Custody
+from eventflow.store.runs import read_run
 from tests.support.runner_rig import RunnerRig, rig
 
 __all__ = ["rig"]
@@ -66,6 +68,19 @@ def test_an_end_that_cannot_be_read_is_a_failure_and_its_runner_goes_on(rig: Run
     assert completion.outcome is Outcome.FAILED
     assert "end.json" in completion.reason
     assert rig.completions(other)[0].outcome is Outcome.SUCCEEDED
+
+
+def test_a_run_that_cannot_begin_can_be_found_all_the_same(rig: RunnerRig) -> None:
+    runner = rig.process()
+    rig.deploy(code=replace(rig.code, digest="0" * 64))
+
+    run_id = rig.request()
+    rig.until(lambda: rig.completions(run_id), runner)
+
+    end = rig.end(run_id)
+    assert end is not None
+    assert end.outcome is Outcome.FAILED
+    assert read_run(rig.store, rig.place(run_id)).request.run_id == run_id
 
 
 def test_a_reason_of_any_length_fits_its_records(rig: RunnerRig) -> None:

@@ -328,3 +328,15 @@ def test_runs_are_found_by_all_of_their_tags(
     assert len(found("--tag", "a", "--tag", "b")) == 2
     assert len(found("--tag", "a")) == 3
     assert found("--tag", "c") == []
+
+
+def test_the_run_to_resume_may_have_the_name_of_its_flow_before_it(
+    ask: Ask, run: RunRequest
+) -> None:
+    own = ask("resume", "--origin-run-id", "Train/nosuchrun")
+    other = ask("resume", "--origin-run-id", f"Other/{run.run_id}")
+
+    assert isinstance(own.exception, NotFound)
+    assert "Train has never run in default/user.ann" in str(own.exception)
+    assert isinstance(other.exception, NotFound)
+    assert str(other.exception) == f"Other/{run.run_id} is no run of Train in default/user.ann."

@@ -130,6 +130,7 @@ def test_what_is_typed_for_a_type_becomes_its_value(kind: str, typed: str, value
         ("float", "nan", "'nan' is no value of type float; write a finite number."),
         ("bool", "maybe", "'maybe' is no value of type bool; write true or false."),
         ("json", "{'a': 1}", "write JSON, which has strings in double quotes."),
+        ("str", "a\udcff", "'a\\udcff' is no text in UTF-8."),
         ("config", "{}", "it is a configuration, set when the flow is deployed."),
         ("file", "a.txt", "it is a file: run the flow by hand to give another."),
     ],
