@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,6 +14,10 @@ from eventflow.cli.flow_run import resume_command, run_command
 from eventflow.cli.flow_target import Target
 from eventflow.cli.flow_trigger import trigger_command
 from eventflow.cli.output import as_json_option, print_values
+from eventflow.model.graph import StepKind
+
+if TYPE_CHECKING:
+    from eventflow.model.graph import StepNode
 
 __all__ = ["main"]
 
@@ -84,10 +88,20 @@ def show(target: Target, as_json: bool) -> None:
     click.echo(f"{graph.flow}\n{_indented(graph.doc)}".rstrip())
     for node in graph.steps:
         join = " (joins)" if node.is_join else ""
-        after = f" → {', '.join(node.next_steps)}" if node.next_steps else ""
+        after = f" → {', '.join(_following(node))}" if node.next_steps else ""
         click.echo(f"\n  {node.name}{join}{after}")
         if node.doc:
             click.echo(_indented(node.doc))
+
+
+def _following(node: StepNode) -> list[str]:
+    """The steps that follow, with what leads to each."""
+    if node.kind is StepKind.SWITCH:
+        cases = zip(node.cases, node.next_steps, strict=True)
+        return [f"{step} if {node.condition} is {case}" for case, step in cases]
+    if node.kind is StepKind.FOREACH:
+        return [f"{step} for each of {node.foreach}" for step in node.next_steps]
+    return list(node.next_steps)
 
 
 def _indented(text: str) -> str:

@@ -89,10 +89,10 @@ def resume_command() -> click.Command:
         request = read_run(target.world.store, place).request
         target.use_configs_of(request)
         target.check(is_deploy=False)
-        if step is not None and step not in {
-            each.name for each in graph_of(target.flow_class).steps
-        }:
-            raise click.BadParameter(f"the flow has no step {step!r}", param_hint="STEP")
+        steps = [each.name for each in graph_of(target.flow_class).steps]
+        if step is not None and step not in steps:
+            there = f"the flow has no step {step!r}; it has: {', '.join(steps)}"
+            raise click.BadParameter(there, param_hint="STEP")
         plan = _plan(target, dict(request.parameters), options, request)
         _execute(target, plan, options, Origin(place, step))
 

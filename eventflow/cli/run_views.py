@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Protocol
 
 import click
 
-from eventflow.model.run import RunState
+from eventflow.cli.output import time_text
+from eventflow.model.run import WAITING, RunState
+from eventflow.model.task import TaskKey
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
 
     from eventflow.model.graph import FlowGraph
     from eventflow.model.run import TaskState
-    from eventflow.model.task import TaskKey
 
 __all__ = ["LiveView", "PlainView", "RunView", "label_of", "view_of"]
 
@@ -67,6 +68,11 @@ def label_of(key: TaskKey) -> str:
     return f"{task} #{key.attempt + 1}" if key.attempt else task
 
 
+def _wait(state: TaskState) -> str:
+    key = TaskKey(state.epoch, state.step, state.task, state.attempt)
+    return f"[{label_of(key)}] begins at {time_text(state.at)}, since the attempt before it failed"
+
+
 class PlainView:
     """Lines, as they come."""
 
@@ -81,7 +87,9 @@ class PlainView:
         click.echo(f"[{label_of(key)}] {line}", err=stream == "stderr")
 
     def on_task_state(self, state: TaskState) -> None:
-        """What a step says is enough."""
+        """What a step says is enough, but for a wait of which it says nothing."""
+        if state.state == WAITING:
+            click.echo(_wait(state), err=True)
 
 
 class LiveView:
@@ -119,6 +127,9 @@ class LiveView:
 
     def on_task_state(self, state: TaskState) -> None:
         """Count it."""
+        if state.state == WAITING:
+            self._live.console.print(_wait(state), markup=False, soft_wrap=True)
+            return
         counts = self._counts[state.step]
         counts[state.state] += 1
         if state.state != RunState.RUNNING:

@@ -115,7 +115,7 @@ class _RunByHand:
                 try:
                     interruption.is_held = False
                     if origin is not None:
-                        clone_finished(self._store, origin, self._place, graph)
+                        clone_finished(self._store, origin, self._place, graph, self._live)
                     self._driver.begin(reuse=origin is not None)
                     self._drive(interruption)
                     interruption.is_held = True
@@ -148,6 +148,9 @@ class _RunByHand:
     def _go_on(self) -> None:
         self._look(self._driver.task_ended)
         self._driver.tick()
+        self._live()
+
+    def _live(self) -> None:
         if self._effects.clock.elapsed() - self._marked_at >= _MARK_EVERY:
             with suppress(StoreUnreachable):  # it looks stopped until the next mark is put
                 self._mark()

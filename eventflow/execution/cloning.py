@@ -17,7 +17,7 @@ from eventflow.store.artifacts import write_clones
 from eventflow.store.runs import read_end
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from eventflow.execution.reuse import Standing
     from eventflow.model.graph import FlowGraph
@@ -39,19 +39,33 @@ class Origin:
     from_step: str | None = None
 
 
-def clone_finished(store: Store, origin: Origin, place: RunPlace, graph: FlowGraph) -> int:
+def clone_finished(
+    store: Store,
+    origin: Origin,
+    place: RunPlace,
+    graph: FlowGraph,
+    meanwhile: Callable[[], None] = lambda: None,
+) -> int:
     """Clone the tasks of the origin that count into the run at `place`; how many there were.
 
-    On return they are durable. A repeat is harmless.
+    On return they are durable. A repeat is harmless. `meanwhile` is called after each task.
     """
-    cloning = _Cloning(store, origin, place, graph)
+    cloning = _Cloning(store, origin, place, graph, meanwhile)
     go_through(cloning.schedule, cloning.find)
     return len(cloning.schedule.finished)
 
 
 class _Cloning:
-    def __init__(self, store: Store, origin: Origin, place: RunPlace, graph: FlowGraph) -> None:
+    def __init__(
+        self,
+        store: Store,
+        origin: Origin,
+        place: RunPlace,
+        graph: FlowGraph,
+        meanwhile: Callable[[], None],
+    ) -> None:
         self.schedule = Schedule.begin(graph)
+        self._meanwhile = meanwhile
         self._store, self._origin, self._place = store, origin, place
         self._standing = _standing(store, origin.place)
         self._originals: dict[TaskKey, TaskKey] = {}
@@ -72,6 +86,7 @@ class _Cloning:
         return record.inputs == read_from and goes_on
 
     def _clone(self, ready: Ready, original: TaskRecord) -> TaskRecord:
+        self._meanwhile()
         key = TaskKey(_EPOCH, ready.step, ready.task)
         self._originals[key] = original.key
         return replace(

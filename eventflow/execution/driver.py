@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from eventflow.execution.reuse import take_up
 from eventflow.model.completion import Outcome
 from eventflow.model.graph import StepKind
-from eventflow.model.run import RunState, TaskState
+from eventflow.model.run import WAITING, RunState, TaskState
 from eventflow.model.schedule import Schedule
 from eventflow.model.task import TaskKey, TaskPlan
 from eventflow.store.runs import place_of
@@ -159,6 +159,8 @@ class RunDriver:
         if key.attempt < policy.retries:
             wait = timedelta(seconds=policy.wait_before(key.attempt + 1))
             self._waiting.append((self._effects.clock.elapsed() + wait, following))
+            if wait:
+                self._tell(following.key, WAITING, after=wait)
             return True
         if policy.is_caught:
             self._start(replace(following, failure=reason))
@@ -205,7 +207,7 @@ class RunDriver:
     def _policy(self, key: TaskKey) -> StepPolicy:
         return self._plan.graph.step(key.step).how
 
-    def _tell(self, key: TaskKey, state: str) -> None:
+    def _tell(self, key: TaskKey, state: str, *, after: timedelta = timedelta()) -> None:
         if self._on_task_state is None:
             return
         request = self._plan.request
@@ -219,6 +221,6 @@ class RunDriver:
                 task=key.task,
                 attempt=key.attempt,
                 state=state,
-                at=self._effects.clock.now(),
+                at=self._effects.clock.now() + after,
             )
         )

@@ -66,7 +66,8 @@ class OutputTail:
     """Follows the files of one attempt, line by line."""
 
     def __init__(self, folder: Path, on_line: Callable[[str, str], None]) -> None:
-        """`on_line` is called with the stream's name and a line, without its end."""
+        """`on_line` is called with the stream's name and a line, without its end; one of more
+        than a MiB comes in pieces."""
         self._folder, self._on_line = folder, on_line
         self._read = dict.fromkeys(STREAMS, 0)
         self._rest = dict.fromkeys(STREAMS, b"")
@@ -86,7 +87,10 @@ class OutputTail:
     def _follow(self, stream: str) -> None:
         while data := _read_from(self._folder / stream, self._read[stream]):
             self._read[stream] += len(data)
-            *lines, self._rest[stream] = (self._rest[stream] + data).split(b"\n")
+            *lines, rest = (self._rest[stream] + data).split(b"\n")
+            if len(rest) >= _AT_ONCE_BYTES:  # a line without an end: in pieces
+                lines, rest = [*lines, rest], b""
+            self._rest[stream] = rest
             for line in lines:
                 self._on_line(stream, line.decode(errors="replace"))
 

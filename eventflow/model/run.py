@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from eventflow.model.trigger import Source
 
 __all__ = [
+    "WAITING",
     "Cancellation",
     "Cause",
     "Heartbeat",
@@ -173,9 +174,14 @@ class Heartbeat:
     sent_at: datetime
 
 
+WAITING = "waiting"
+"""The state of an attempt that begins later, because the one before it has failed."""
+
+
 @dataclass(frozen=True, slots=True)
 class TaskState:
-    """A task began or ended: for live views, never for decisions."""
+    """A task began or ended: for live views, never for decisions. `state` is `running`, how the
+    attempt ended, or `waiting`: then it begins at the time `at`."""
 
     namespace: str
     flow: str

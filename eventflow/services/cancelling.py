@@ -53,7 +53,7 @@ class Cancelling:
         return None if owes_hooks(self._store, record, deployment, end) else end
 
     def unstarted(self, request: RunRequest, reason: str) -> tuple[RunRecord, EndFile] | None:
-        """The record and the end of a run that ends without a start; on return it can be found.
+        """The record and the end of a run that ends without a start.
 
         It calls no exit hooks. None when nothing is known of its version: then the request becomes
         a dead letter.
@@ -61,8 +61,6 @@ class Cancelling:
         deployment = self._deployment(request)
         if deployment is None:
             return None
-        run = RunFile(request, deployment.graph, deployment.code.digest)
-        write_beginning(self._store, run, causes_of(self._store, request))
         runner_id, now = self._parts.presence.runner_id, self._effects.clock.now()
         record = RunRecord(request.run_id, 1, runner_id, request, accepted_at=now)
         return record, self._end_elsewhere(record, reason)
@@ -84,9 +82,14 @@ class Cancelling:
                     self._slots.adopt(execution, end)
 
     def _end_elsewhere(self, record: RunRecord, reason: str) -> EndFile:
+        """On return the run can be found."""
         end = end_to_publish(self._store, record.request, self._effects)
         if end is not None:
             return end
+        deployment = self._deployment(record.request)
+        if deployment is not None:  # who executes it may not have come so far
+            run = RunFile(record.request, deployment.graph, deployment.code.digest)
+            write_beginning(self._store, run, causes_of(self._store, record.request))
         nonce, concluded = self._effects.ids.token(), self._concluded(record.request, reason)
         end = decide_end(self._store, record, concluded, self._effects, nonce=nonce)
         if end.outcome is Outcome.SUCCEEDED:  # its runner was faster by a moment

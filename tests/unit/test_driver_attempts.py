@@ -12,6 +12,7 @@ from eventflow.execution.driver import RunLimits
 from eventflow.model.completion import Outcome
 from eventflow.model.graph import StepKind
 from eventflow.model.policy import StepPolicy
+from eventflow.model.run import WAITING
 from eventflow.store.local import LocalStore
 from tests.support.driven import Driven, graph, node, plan_of
 
@@ -71,6 +72,15 @@ class TestRetries:
         assert early == ["train/0/0"]
         assert driven.executor.paths[1:] == ["train/0/0", "train/0/1"]
         assert driven.driver.end is None
+
+    def test_a_wait_is_told_with_the_time_when_it_is_over(self, store: LocalStore) -> None:
+        driven = line(store, THRICE)
+
+        driven.fails("train/0/0")
+
+        (waiting,) = [each for each in driven.states if each.state == WAITING]
+        assert (waiting.step, waiting.attempt) == ("train", 1)
+        assert waiting.at - driven.clock.now() == MINUTE
 
     def test_the_wait_grows_by_its_factor(self, store: LocalStore) -> None:
         driven = line(store, THRICE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -10,7 +11,7 @@ from rich.console import Console
 
 from eventflow.cli.run_views import LiveView, PlainView, label_of, view_of
 from eventflow.model.graph import FlowGraph, StepKind, StepNode
-from eventflow.model.run import TaskState
+from eventflow.model.run import WAITING, TaskState
 from eventflow.model.task import TaskKey
 
 GRAPH = FlowGraph(
@@ -49,6 +50,13 @@ def test_lines_go_to_where_the_task_wrote_them(capsys: pytest.CaptureFixture[str
         view.on_line(TaskKey(1, "work", "0-1"), "stderr", "odd")
 
     assert capsys.readouterr() == ("[work/0-1] done\n", "[work/0-1] odd\n")
+
+
+def test_an_attempt_that_has_to_wait_is_told_of(capsys: pytest.CaptureFixture[str]) -> None:
+    with PlainView() as view:
+        view.on_task_state(replace(told("work", WAITING, "0-1"), attempt=1))
+
+    assert capsys.readouterr().err.startswith("[work/0-1 #2] begins at 2026-01-3")
 
 
 def test_what_is_no_terminal_gets_plain_lines() -> None:
