@@ -369,7 +369,11 @@ def versions_in_force(world: World) -> dict[tuple[str, str], int]:
 
 def next_due_times(world: World) -> dict[tuple[str, str], datetime]:
     """(namespace, flow) → when its schedule is due next; for those that have one in force."""
-    return {(timer.namespace, timer.flow): timer.due_at for timer in _standing(world, Timer)}
+    return {
+        (timer.namespace, timer.flow): timer.due_at
+        for timer in _standing(world, Timer)
+        if timer.due_at is not None
+    }
 
 
 def find_version(world: World, name: str, version: int | None) -> Deployment:

@@ -67,10 +67,14 @@ class SeenId:
 @dataclass(frozen=True, slots=True)
 class Timer:
     """The schedule of a deployment, in the partition of its namespace. `due_at` is its next due
-    time, after `passed_at`: the last one fired, or the time of the partition at its mark."""
+    time, after `passed_at`: the last one fired, or the time of the partition at its mark.
+
+    `due_at` is None of a timer that was let go, and had fired ahead of the records: it stands
+    until they have come so far, so that the deployment does not start twice for one time.
+    """
 
     namespace: str
     flow: str
     timetable: Timetable
-    due_at: datetime
+    due_at: datetime | None
     passed_at: datetime

@@ -41,7 +41,7 @@ def arm(turn: Turn, mark: Activation, deployment: Deployment) -> None:
     """
     former = turn.state.timers.of(mark.namespace, mark.flow)
     timetable = deployment.schedule
-    if former is not None and former.timetable == timetable:
+    if former is not None and former.due_at is not None and former.timetable == timetable:
         return
     disarm(turn, mark)
     if timetable is None:
@@ -65,54 +65,70 @@ def disarm(turn: Turn, mark: Activation) -> None:
     """Let go of the timer of a deployment, if it has one."""
     timer = turn.state.timers.of(mark.namespace, mark.flow)
     if timer is not None:
+        _let_go(turn, timer)
+
+
+def _let_go(turn: Turn, timer: Timer) -> None:
+    """Have a timer fire no more. One that has fired ahead of the records is kept until these
+    have come so far: a version that comes meanwhile must not fire for the same time."""
+    if timer.passed_at > turn.state.clock:
+        spent = replace(timer, due_at=None)
+        turn.state.timers.put(spent)
+        turn.conclusions.keep(spent)
+    else:
         turn.state.timers.remove(timer)
         turn.conclusions.forget(timer)
 
 
 def fire(turn: Turn, until: datetime) -> None:
     """Fire every timer that is due at `until` or before, by the version in force at its home."""
-    for timer in turn.state.timers.due(until):
+    for passed in turn.state.timers.passed(turn.state.clock):
+        _let_go(turn, passed)
+    for first_at, timer in turn.state.timers.due(until):
         latest = turn.calendar.latest(timer.timetable, until)
-        fired_at = timer.due_at if latest is None else max(timer.due_at, latest)
-        _start(turn, timer, Firing(fired_at, _skipped(turn, timer, fired_at)))
+        fired_at = first_at if latest is None else max(first_at, latest)
+        firing = Firing(fired_at, _skipped(turn, timer, first_at, fired_at))
+        _start(turn, timer, first_at, firing)
         _set_again(turn, timer, fired_at)
 
 
-def _skipped(turn: Turn, timer: Timer, fired_at: datetime) -> int:
+def _skipped(turn: Turn, timer: Timer, first_at: datetime, fired_at: datetime) -> int:
     """How many due times from the timer's to the one that is fired have no run."""
-    if timer.due_at == fired_at:
+    if first_at == fired_at:
         return 0
-    later = islice(turn.calendar.after(timer.timetable, timer.due_at), _COUNTED)
+    later = islice(turn.calendar.after(timer.timetable, first_at), _COUNTED)
     return 1 + sum(1 for _ in takewhile(lambda due_at: due_at < fired_at, later))
 
 
 def _set_again(turn: Turn, timer: Timer, fired_at: datetime) -> None:
-    due_at = next(turn.calendar.after(timer.timetable, fired_at), None)
-    if due_at is None:
-        turn.state.timers.remove(timer)
-        turn.conclusions.forget(timer)
+    again = replace(
+        timer,
+        due_at=next(turn.calendar.after(timer.timetable, fired_at), None),
+        passed_at=fired_at,
+    )
+    if again.due_at is None:
+        _let_go(turn, again)
     else:
-        again = replace(timer, due_at=due_at, passed_at=fired_at)
         turn.state.timers.put(again)
         turn.conclusions.keep(again)
 
 
-def _start(turn: Turn, timer: Timer, firing: Firing) -> None:
+def _start(turn: Turn, timer: Timer, first_at: datetime, firing: Firing) -> None:
     home = timer.namespace
     active = turn.state.subscriptions.active(home, home, timer.flow)
     assert active is not None  # a deletion takes the timer with it
     version = (home, timer.flow, active.version)
     deployment = turn.state.subscriptions.deployment(home, home, timer.flow)
-    cause = _cause(timer, firing)
+    cause = _cause(timer, first_at, firing)
     if deployment is None:
         turn.conclude(version, cause, Verdict.NOT_MATCHED, "its version cannot be read")
         return
     request = request_of(turn, deployment, [Occurrence(cause, roots=(), hops=0)], {})
     turn.conclusions.firings.append(firing)
-    turn.start(version, cause, request, _skipped_text(timer, firing))
+    turn.start(version, cause, request, _skipped_text(first_at, firing))
 
 
-def _cause(timer: Timer, firing: Firing) -> Cause:
+def _cause(timer: Timer, first_at: datetime, firing: Firing) -> Cause:
     said: dict[str, object] = {
         "cron": timer.timetable.cron,
         "timezone": timer.timetable.timezone,
@@ -120,7 +136,7 @@ def _cause(timer: Timer, firing: Firing) -> Cause:
         "skipped": firing.skipped,
     }
     if firing.skipped:
-        said["skipped_since"] = _text(timer.due_at)
+        said["skipped_since"] = _text(first_at)
     return Cause(
         origin=due_origin(firing.due_at),
         kind=Source.SCHEDULE,
@@ -133,12 +149,12 @@ def _cause(timer: Timer, firing: Firing) -> Cause:
     )
 
 
-def _skipped_text(timer: Timer, firing: Firing) -> str:
+def _skipped_text(first_at: datetime, firing: Firing) -> str:
     if not firing.skipped:
         return ""
     many = "more than " if firing.skipped > _COUNTED else ""
     noun = "time was" if firing.skipped == 1 else "times were"
-    return f"{many}{firing.skipped} due {noun} skipped before it, from {_text(timer.due_at)} on"
+    return f"{many}{firing.skipped} due {noun} skipped before it, from {_text(first_at)} on"
 
 
 def _text(at: datetime) -> str:

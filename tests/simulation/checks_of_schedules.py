@@ -61,6 +61,7 @@ class _Partition:
                 self.entries[entry.record.offset] = entry
                 self.clocks[entry.record.offset] = self.end
         self.timers: dict[Flow, _Timer] = {}
+        self.passed: dict[Flow, datetime] = {}
         self.clock = _UNIX_EPOCH
         self.fired_last: tuple[str, datetime] | None = None
 
@@ -95,7 +96,7 @@ class _Partition:
             yield f"{said}: {value['verdict']} by {value['version']}; in force: {timer.version}"
         if value["decided_at"] < due_at:
             yield f"{said}, started too early, at {value['decided_at']}"
-        timer.passed_at = max(timer.passed_at, due_at)
+        timer.passed_at = self.passed[flow] = max(timer.passed_at, due_at)
         if self.fired_last is None or self.fired_last[1] < due_at:
             self.fired_last = entry.place, due_at
 
@@ -135,7 +136,7 @@ class _Partition:
             schedule = self.evidence.deployments[*flow, mark["version"]]["schedule"]
             if schedule is None:
                 return
-            passed_at = max(clock, former.passed_at) if former else clock
+            passed_at = max(clock, self.passed.get(flow, clock))
             if former is not None and former.cron == schedule["cron"]:
                 passed_at = former.passed_at
             self.timers[flow] = _Timer(schedule["cron"], mark["version"], passed_at)
@@ -153,7 +154,7 @@ def timers_stand_for_what_is_due_next(evidence: Evidence) -> Iterator[str]:
     found = {
         (each.value["namespace"], each.value["flow"], each.value["due_at"])
         for each in standing.values()
-        if each.kind == "Timer"
+        if each.kind == "Timer" and each.value["due_at"] is not None
     }
     due: set[tuple[str, str, datetime]] = set()
     for partition in _partitions(evidence):

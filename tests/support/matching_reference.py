@@ -51,7 +51,8 @@ class Reference:
         return self
 
     def _keep_times(self, part: Partition) -> None:
-        """For each schedule the time up to which its due times are done."""
+        """For each schedule the time up to which its due times are done; also of one that is not
+        in force any more, since what comes after it must not do them again."""
         done: dict[Deployed, datetime] = {}
         for index, entry in enumerate((*part.entries, None)):
             for _, now in [tick for tick in part.ticks if tick[0] == index]:
@@ -68,7 +69,8 @@ class Reference:
     ) -> None:
         for deployed, since in done.items():
             version = self._in_force(part, index, deployed[0], deployed)
-            assert version is not None
+            if version is None or version.schedule is None:
+                continue
             first, last = _count(since, version), _count(until, version)
             if last > first:
                 at = START + last * _period(version)
@@ -81,8 +83,8 @@ class Reference:
         former = self._in_force(part, index, deployed[0], deployed)
         version = self._in_force(part, index + 1, deployed[0], deployed)
         if version is None or version.schedule is None:
-            done.pop(deployed, None)
-        elif former is None or former.schedule != version.schedule:
+            return
+        if former is None or former.schedule != version.schedule:
             at = part.entries[index].appended_at
             done[deployed] = max(at, done.get(deployed, at))
 

@@ -236,3 +236,35 @@ def test_a_version_that_can_no_longer_be_read_starts_nothing_and_says_so() -> No
         ("One", "not matched", "its version cannot be read")
     ]
     assert [each.due_at for each in part.state.timers] == [START + 2 * HOUR]
+
+
+def test_a_version_that_comes_after_a_deletion_does_not_fire_again_what_was_fired_ahead() -> None:
+    machines = deployed()
+    part = machines.part_of(NEAR)
+    machines.pass_time(part, START + HOUR)  # by the clock: the records have not come so far
+
+    machines.delete("One")
+    machines.run()
+    machines.crash(part)
+    machines.deploy("One", None, schedule=QUARTERS)
+    machines.run()
+    machines.pass_time(part, START + HOUR)
+
+    assert due_times(machines) == [START + HOUR]
+    assert [each.due_at for each in part.state.timers] == [START + HOUR + 15 * MINUTE]
+
+
+def test_what_was_let_go_is_forgotten_when_the_records_have_come_so_far() -> None:
+    machines = deployed()
+    part = machines.part_of(NEAR)
+    machines.pass_time(part, START + HOUR)
+    machines.delete("One")
+    machines.run()
+    kept = [each.due_at for each in part.state.timers]
+
+    machines.append(event("a", NEAR), after=HOUR)
+    machines.run()
+
+    assert kept == [None]
+    assert list(part.state.timers) == []
+    assert not any(b"timer" in key for key in part.folded)
