@@ -52,6 +52,11 @@ class Started:
         pass
 
     @property
+    def steps(self) -> list[str]:
+        """The steps of what was started, in order."""
+        return [task.key.step for task in self.tasks]
+
+    @property
     def paths(self) -> list[str]:
         """`step/task/attempt` of what was started, in order."""
         return [task.key.path.partition("/")[2] for task in self.tasks]

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -13,48 +12,17 @@ from eventflow.effects import Effects
 from eventflow.execution.driver import RunDriver
 from eventflow.execution.messages import decode_run, encode_run
 from eventflow.model.completion import Outcome
-from eventflow.model.graph import FlowGraph, StepKind, StepNode
+from eventflow.model.graph import FlowGraph
 from eventflow.model.offset import Offset
 from eventflow.model.run import Cause, RunRequest, TaskState
-from eventflow.model.task import RunPlan, TaskEnd, TaskKey, TaskPlan
+from eventflow.model.task import RunPlan, TaskEnd, TaskKey
 from eventflow.model.trigger import Source
 from eventflow.store.artifacts import TaskRecord, write_task
 from eventflow.store.local import LocalStore
 from eventflow.store.runs import place_of
+from tests.support.driven import Started, node
 
 NOW = datetime(2026, 1, 31, 6, tzinfo=UTC)
-
-
-class Started:
-    """An executor that starts nothing: the test says how each task ends."""
-
-    def __init__(self) -> None:
-        self.tasks: list[TaskPlan] = []
-        self.killed: list[tuple[str, int]] = []
-
-    def warm(self, run: RunPlan) -> None:
-        pass
-
-    def start(self, task: TaskPlan) -> None:
-        self.tasks.append(task)
-
-    def poll(self, timeout: timedelta) -> Sequence[TaskEnd]:  # noqa: ARG002 - the port has it
-        return ()
-
-    def kill(self, run_id: str, epoch: int) -> None:
-        self.killed.append((run_id, epoch))
-
-    def close(self) -> None:
-        pass
-
-    @property
-    def steps(self) -> list[str]:
-        return [task.key.step for task in self.tasks]
-
-
-def node(name: str, *next_steps: str, joins: bool = False) -> StepNode:
-    kind = {0: StepKind.END, 1: StepKind.LINEAR}.get(len(next_steps), StepKind.SPLIT)
-    return StepNode(name, kind, next_steps, is_join=joins, line=1)
 
 
 LINE = FlowGraph("Line", "line.py", "", (node("start", "train"), node("train", "end"), node("end")))

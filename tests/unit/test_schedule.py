@@ -12,16 +12,7 @@ from eventflow.model.completion import Outcome
 from eventflow.model.graph import FlowGraph, StepKind, StepNode
 from eventflow.model.schedule import Ready, Schedule
 from eventflow.model.task import RunEnd, TaskKey
-
-
-def node(name: str, *following: str, kind: StepKind | None = None, joins: bool = False) -> StepNode:
-    guess = {0: StepKind.END, 1: StepKind.LINEAR}.get(len(following), StepKind.SPLIT)
-    return StepNode(name, kind or guess, following, is_join=joins, line=1)
-
-
-def graph(*nodes: StepNode) -> FlowGraph:
-    return FlowGraph("F", "f.py", "", nodes, nodes[0].name, nodes[-1].name)
-
+from tests.support.driven import graph, node
 
 NESTED = graph(
     node("start", "outer"),
