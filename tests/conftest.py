@@ -16,6 +16,7 @@ from typing import TypeVar
 
 import pytest
 
+from eventflow.client import scope
 from tests.servers.finding import (
     ServerMissing,
     found_kafka,
@@ -39,6 +40,13 @@ def _enter_or_skip(stack: ExitStack, find: Callable[[], AbstractContextManager[T
         if os.environ.get("CI"):
             pytest.fail(f"in CI every server must be there; {missing}")
         pytest.skip(str(missing))
+
+
+@pytest.fixture(autouse=True)
+def _nobody_has_chosen_a_namespace() -> Iterator[None]:
+    """What a test chose for this process does not last."""
+    yield
+    scope._scope.chosen = scope._Unset.UNSET
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,6 @@ import psutil
 import pytest
 
 from eventflow import Runner, app, context
-from eventflow.client import scope
 from eventflow.context import World
 from eventflow.errors import (
     CommandFailed,
@@ -87,7 +86,6 @@ def world(tmp_path: Path) -> Iterator[World]:
     with context.using(connected):
         yield connected
     connected.close()
-    scope._scope.chosen = scope._Unset.UNSET
 
 
 @pytest.fixture

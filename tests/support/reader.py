@@ -12,7 +12,6 @@ from textwrap import dedent
 import pytest
 
 from eventflow import Flow, Run, app, context
-from eventflow.client import scope
 from eventflow.settings import Settings
 from tests.support.cluster import Cluster
 
@@ -68,4 +67,3 @@ def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reader]:
         yield Reader(tmp_path, cluster)
     world.close()
     cluster.stop()
-    scope._scope.chosen = scope._Unset.UNSET

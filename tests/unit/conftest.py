@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from eventflow import app, context
-from eventflow.client import scope
 from eventflow.settings import Settings
 from tests.support.authored import Author
 from tests.support.stored import History, SetClock
@@ -42,7 +41,6 @@ def world(tmp_path: Path, clock: SetClock) -> Iterator[World]:
     with context.using(connected):
         yield connected
     connected.close()
-    scope._scope.chosen = scope._Unset.UNSET
 
 
 @pytest.fixture

@@ -51,15 +51,16 @@ def _client(source: SecretSource) -> Any:
     arn = _ARN.match(source.id)
     region = arn[1] if arn else source.options.get("region")
     credentials = {}
+    session = boto3.session.Session()  # the default one keeps what it found when it was first used
     if source.role is not None:
-        sts: Any = boto3.client("sts", region_name=region, config=_PATIENCE)
+        sts: Any = session.client("sts", region_name=region, config=_PATIENCE)
         assumed = sts.assume_role(RoleArn=source.role, RoleSessionName="eventflow")["Credentials"]
         credentials = {
             "aws_access_key_id": assumed["AccessKeyId"],
             "aws_secret_access_key": assumed["SecretAccessKey"],
             "aws_session_token": assumed["SessionToken"],
         }
-    return boto3.client("secretsmanager", region_name=region, config=_PATIENCE, **credentials)
+    return session.client("secretsmanager", region_name=region, config=_PATIENCE, **credentials)
 
 
 def _values(source: SecretSource, answer: dict[str, Any]) -> dict[str, str]:
