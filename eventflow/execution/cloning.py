@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from eventflow.execution.reuse import fitting, go_through, standing_attempts, whole_gangs
+from eventflow.execution.reuse import fitting, go_through, goes_on, standing_attempts, whole_gangs
 from eventflow.model.schedule import Schedule
 from eventflow.model.task import TaskKey
 from eventflow.store.artifacts import write_clones
@@ -82,8 +82,7 @@ class _Cloning:
         if ready.step == self._origin.from_step:
             return False
         read_from = tuple(self._originals.get(key) for key in ready.inputs)
-        goes_on = self.schedule.allows(ready.step, record.next_steps, record.splits)
-        return record.inputs == read_from and goes_on
+        return record.inputs == read_from and goes_on(self.schedule, record)
 
     def _clone(self, ready: Ready, original: TaskRecord) -> TaskRecord:
         self._meanwhile()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     Standing = Mapping[tuple[str, str], Sequence[TaskKey]]
     Find = Callable[[Sequence[Ready]], Mapping[Ready, TaskRecord]]
 
-__all__ = ["fitting", "go_through", "standing_attempts", "take_up", "whole_gangs"]
+__all__ = ["fitting", "go_through", "goes_on", "standing_attempts", "take_up", "whole_gangs"]
 
 
 def take_up(schedule: Schedule, store: Store, place: RunPlace) -> None:
@@ -32,7 +32,7 @@ def take_up(schedule: Schedule, store: Store, place: RunPlace) -> None:
 
     def find(wave: Sequence[Ready]) -> Mapping[Ready, TaskRecord]:
         def fits(ready: Ready, record: TaskRecord) -> bool:
-            return record.inputs == ready.inputs and _goes_on(schedule, record)
+            return record.inputs == ready.inputs and goes_on(schedule, record)
 
         return whole_gangs(wave, dict(fitting(store, place, wave, standing, fits)))
 
@@ -96,5 +96,6 @@ def fitting(
             yield ready, found
 
 
-def _goes_on(schedule: Schedule, record: TaskRecord) -> bool:
+def goes_on(schedule: Schedule, record: TaskRecord) -> bool:
+    """Whether an attempt went where the graph of the schedule leads."""
     return schedule.allows(record.key.step, record.next_steps, record.splits)

@@ -110,10 +110,6 @@ class Schedule:
         """(step, task) of what was taken and has not ended."""
         return tuple(self._running)
 
-    def is_running(self, key: TaskKey) -> bool:
-        """Whether an attempt of that task was taken, and the task has not ended."""
-        return (key.step, key.task) in self._running
-
     def peek(self) -> Ready | None:
         """The task that `take` gives next; None when none can start now."""
         if self.failure or not self._waiting:
