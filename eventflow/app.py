@@ -120,10 +120,10 @@ def _made(folder: Path) -> Path:
     return folder
 
 
-def _folder_store(url: str) -> Store:
+def _folder_store(url: str, *, sweeps: bool = True) -> Store:
     from eventflow.store.local import LocalStore
 
-    return LocalStore(Path(unquote(urlsplit(url).path)))
+    return LocalStore(Path(unquote(urlsplit(url).path)), sweeps=sweeps)
 
 
 def trigger_service(world: World, registry: CollectorRegistry) -> TriggerService:
@@ -268,7 +268,7 @@ def _told_settings(told: dict[str, Any]) -> Settings:
 def _told_store(url: str, world: World) -> Store:
     """A folder is there or broken; a server may be away for a while, and is waited for."""
     if url.startswith(_FOLDER):
-        return _folder_store(url)
+        return _folder_store(url, sweeps=False)  # who starts tasks does it
     from eventflow.store.patient import PatientStore
 
     return PatientStore(make_store(world.settings))
