@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import random
-import secrets
 import signal
 import time
 from dataclasses import dataclass, field
@@ -73,7 +72,7 @@ class SystemIds:
 
     def token(self, length: int = 20) -> str:
         # One question to the system for all of it, not one a character: every task asks.
-        return "".join(_BASE32[byte % 32] for byte in secrets.token_bytes(length))
+        return "".join(_BASE32[byte % 32] for byte in os.urandom(length))
 
 
 class NoFaults:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from eventflow.authoring.members import steps_of
+from eventflow.authoring.members import settles, steps_of
 from eventflow.authoring.step import mark_of
 from eventflow.errors import FlowProblem
 from eventflow.model.graph import END, START
@@ -21,6 +21,7 @@ FlowEnds = tuple[str, str]
 """The first step and the last one; of a flow of one step they are the same."""
 
 
+@settles
 def ends_of(flow_class: type) -> FlowEnds:
     """The first and the last step, also where they are missing: then `start` and `end`."""
     marks = _marks(flow_class)

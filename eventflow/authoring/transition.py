@@ -70,13 +70,13 @@ def transition_of(
 def _names(steps: Sequence[object]) -> tuple[str, ...]:
     if not steps:
         raise NextMistake(f"self.next() names no step: {WRITE}.")
-    if any(isinstance(each, Mapping) for each in steps):
-        raise NextMistake("self.next with a dict needs condition='<artifact>'.")
     return tuple(map(_name, steps))
 
 
 def _name(step: object) -> str:
     if not is_step(step):
+        if isinstance(step, Mapping):
+            raise NextMistake("self.next with a dict needs condition='<artifact>'.")
         raise NextMistake(f"self.next takes steps: {WRITE}, without parentheses.")
     return str(getattr(step, "__name__", ""))
 

@@ -52,10 +52,13 @@ class Launcher:
         *,
         forks: bool,
         let_go: Callable[[], None],
+        rehearse: Callable[[], None],
     ) -> None:
-        """`let_go` closes, in a fork, what is the template's own: its sockets above all."""
+        """`let_go` closes, in a fork, what is the template's own: its sockets above all;
+        `rehearse` is for a fork that waits."""
         self._begin = replace(begin, parent=os.getpid())
-        self._loaded, self._world, self._let_go = loaded, world, let_go
+        self._loaded, self._world = loaded, world
+        self._let_go, self._rehearse = let_go, rehearse
         self._forks = forks
         self._spare: Process | None = None
         # A run is decoded once, here, and not by each of its tasks.
@@ -119,7 +122,8 @@ class Launcher:
         try:
             ours.close()
             self._let_go()
-            live(parent, theirs, lambda: (self._loaded, self._world), self._known[1])
+            ready = self._loaded, self._world
+            live(parent, theirs, lambda: ready, self._known[1], rehearse=self._rehearse)
         finally:
             os._exit(1)  # a fork must never go on as a second template
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from eventflow.authoring.flow_spec import FlowSpec
+from eventflow.authoring.members import settle
 from eventflow.errors import FlowProblem, InvalidFlow
 from eventflow.execution.failure import Failure
 
@@ -74,6 +76,9 @@ def _import(root: Path, path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[path.stem] = module
     spec.loader.exec_module(module)
+    for each in vars(module).values():
+        if isinstance(each, type) and issubclass(each, FlowSpec) and each is not FlowSpec:
+            settle(each)
     return module
 
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from eventflow.errors import EnvironmentUnavailable
 from eventflow.execution.environments.builders import Wanted
 from eventflow.execution.messages import Begin, Report, Start, encode_run
-from eventflow.execution.output import add_to_stderr
+from eventflow.execution.output import STREAMS, add_to_stderr
 from eventflow.execution.template_process import TemplateProcess
 from eventflow.model.completion import Outcome
 from eventflow.model.task import TaskEnd
@@ -181,7 +181,7 @@ class LocalExecutor:
             self._running.pop(number, None)
             self._ended.pop(number, None)
             if attempt.code is None:  # no template will say that it has ended
-                shutil.rmtree(attempt.folder, ignore_errors=True)
+                _remove(attempt.folder)
         codes = {attempt.code for attempt in doomed.values()}
         for code in [each for each in self._templates if each in codes]:
             self._templates[code].kill(run_id, epoch)
@@ -250,7 +250,7 @@ class LocalExecutor:
 
     def _start_anew(self, number: int) -> None:
         attempt = self._running.pop(number)
-        shutil.rmtree(attempt.folder, ignore_errors=True)
+        _remove(attempt.folder)
         self.start(attempt.task)
 
     def _retire(self) -> None:
@@ -310,7 +310,7 @@ class LocalExecutor:
 
     def _wait(self, number: int, attempt: _Attempt, wanted: Wanted) -> None:
         attempt.folder.mkdir(parents=True, exist_ok=True)
-        add_to_stderr(attempt.folder, f"eventflow: building an environment: {wanted.text}\n")
+        add_to_stderr(str(attempt.folder), f"eventflow: building an environment: {wanted.text}\n")
         self._build(wanted)
         self._running[number] = attempt
 
@@ -327,7 +327,7 @@ class LocalExecutor:
     def _end(self, number: int, report: Report) -> None:
         attempt = self._running.pop(number, None)
         if attempt is None:  # it was killed, and its output is kept now
-            shutil.rmtree(self._folder / str(number), ignore_errors=True)
+            _remove(self._folder / str(number))
             return
         self._shown[number] = attempt
         self._ended[number] = TaskEnd(
@@ -342,7 +342,7 @@ class LocalExecutor:
 
     def _forget_shown(self) -> None:
         for number in [number for number in self._shown if number not in self._ended]:
-            shutil.rmtree(self._shown.pop(number).folder, ignore_errors=True)
+            _remove(self._shown.pop(number).folder)
 
     # ── time ─────────────────────────────────────────────────────────────────
 
@@ -360,3 +360,13 @@ class LocalExecutor:
         has_unsent = any(each.channel.has_unsent for each in self._templates.values())
         longest = _RESEND_S if has_unsent else self._begin.lease_s / _TICKS_A_LEASE
         return max(0.0, min(longest, deadline - time.monotonic()))
+
+
+def _remove(folder: Path) -> None:
+    """Remove the folder of an attempt: quickly what each has, then whatever else is there."""
+    try:
+        for stream in STREAMS:
+            os.unlink(f"{folder}/{stream}")
+        os.rmdir(folder)
+    except OSError:
+        shutil.rmtree(folder, ignore_errors=True)

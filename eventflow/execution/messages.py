@@ -30,6 +30,8 @@ __all__ = [
 ]
 
 _LENGTHS = struct.Struct("!II")
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+_decode = json.JSONDecoder().decode
 
 Message = dict[str, Any]
 
@@ -187,7 +189,7 @@ class Messages:
             head = self._buffer[_LENGTHS.size : head_end]
             body = bytes(self._buffer[head_end:end])
             del self._buffer[:end]
-            yield json.loads(head), body
+            yield _decode(head.decode()), body
 
     @property
     def missing_bytes(self) -> int:
@@ -206,7 +208,7 @@ class Messages:
 
 def pack(message: Message, body: bytes = b"") -> bytes:
     """One message as bytes."""
-    head = json.dumps(message, separators=(",", ":")).encode()
+    head = _encode(message).encode()
     return _LENGTHS.pack(len(head), len(body)) + head + body
 
 

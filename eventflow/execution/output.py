@@ -9,11 +9,11 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
+    from pathlib import Path
 
     from eventflow.model.task import TaskKey
     from eventflow.store.layout import RunPlace
@@ -33,11 +33,10 @@ _KEPT_BYTES = 5 * 2**20
 _AT_ONCE_BYTES = 2**20
 
 
-def open_streams(folder: Path) -> tuple[int, int]:
+def open_streams(folder: str) -> tuple[int, int]:
     """Open the two files to append to; what a task starts writes to them too."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-    out, err = (os.open(folder / name, flags, 0o600) for name in STREAMS)
-    return out, err
+    return os.open(f"{folder}/stdout", flags, 0o600), os.open(f"{folder}/stderr", flags, 0o600)
 
 
 def flush_streams() -> None:
@@ -47,19 +46,25 @@ def flush_streams() -> None:
             stream.flush()
 
 
-def add_to_stderr(folder: Path, text: str) -> None:
+def add_to_stderr(folder: str, text: str) -> None:
     """Say something at the end of an attempt's stderr, also when its process is gone."""
-    with (folder / "stderr").open("ab") as file:
+    with open(f"{folder}/stderr", "ab") as file:
         file.write(text.encode(errors="backslashreplace"))
 
 
 def keep_output(
-    store: Store, place: RunPlace, key: TaskKey, folder: Path, hide: Callable[[bytes], bytes]
+    store: Store, place: RunPlace, key: TaskKey, folder: str, hide: Callable[[bytes], bytes]
 ) -> None:
     """Put what an attempt printed into the store, as it is now, without what `hide` takes out;
     the first put counts."""
-    prefix = place.attempt(key.epoch, key.step, key.task, key.attempt)
-    store.put_all((name, hide(data)) for name, data in _kept(prefix, folder))
+    sizes = {name: _size(f"{folder}/{name}") for name in STREAMS}
+    if any(sizes.values()):
+        prefix = place.attempt(key.epoch, key.step, key.task, key.attempt)
+        store.put_all(
+            (prefix + name, hide(_both_ends(f"{folder}/{name}", size)))
+            for name, size in sizes.items()
+            if size
+        )
 
 
 class OutputTail:
@@ -95,16 +100,15 @@ class OutputTail:
                 self._on_line(stream, line.decode(errors="replace"))
 
 
-def _kept(prefix: str, folder: Path) -> Iterator[tuple[str, bytes]]:
-    for stream in STREAMS:
-        path = folder / stream
-        size = path.stat().st_size if path.exists() else 0
-        if size:
-            yield prefix + stream, _both_ends(path, size)
+def _size(path: str) -> int:
+    try:
+        return os.stat(path).st_size
+    except FileNotFoundError:
+        return 0
 
 
-def _both_ends(path: Path, size: int) -> bytes:
-    with path.open("rb") as file:
+def _both_ends(path: str, size: int) -> bytes:
+    with open(path, "rb") as file:
         if size <= 2 * _KEPT_BYTES:
             return file.read(size)
         first = file.read(_KEPT_BYTES)

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FAULT_POINTS", "Attempt"]
 
+_RUNS_NOTHING = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 FAULT_POINTS = ("task.values-saved", "task.output-kept", "task.recorded")
 
 
@@ -58,10 +59,13 @@ class _Work:
 class Attempt:
     """An attempt at work. `folder` has what it prints."""
 
-    def __init__(self, task: TaskPlan, world: World, folder: Path) -> None:
+    def __init__(self, task: TaskPlan, world: World, folder: str) -> None:
         self._task, self._world, self._folder = task, world, folder
         self._store, self._place = world.store, place_of(task.run.request)
-        self._store.rely_on(self._place.root)  # run.json is put before the first task starts
+        # On disk before this task started: run.json, and what an input left below this epoch.
+        reads_own = any(each.epoch == task.key.epoch for each in task.inputs)
+        place, epoch = self._place, task.key.epoch
+        self._store.rely_on(place.epoch(epoch) if reads_own else place.root)
         self._node = task.run.graph.step(task.key.step)
         self._extras = Extras()
         self._work: _Work | None = None
@@ -247,11 +251,8 @@ def _flow(loaded: Loaded, task: TaskPlan) -> FlowSpec:
 
 
 def _runs_nothing(function: object) -> bool:
-    return (
-        inspect.isgeneratorfunction(function)
-        or inspect.iscoroutinefunction(function)
-        or inspect.isasyncgenfunction(function)
-    )
+    code = getattr(function, "__code__", None)
+    return code is not None and bool(code.co_flags & _RUNS_NOTHING)
 
 
 def _problem(message: str, task: TaskPlan, line: int) -> InvalidFlow:

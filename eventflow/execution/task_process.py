@@ -12,10 +12,10 @@ from __future__ import annotations
 import atexit
 import faulthandler
 import os
-import random
 import signal
 import sys
 from pathlib import Path
+from socket import MSG_DONTWAIT, MSG_PEEK
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from eventflow import context
@@ -49,19 +49,23 @@ def live(
     template: socket.socket,
     prepare: Callable[[], tuple[Loaded, World]],
     known: RunPlan | None = None,
+    *,
+    rehearse: Callable[[], None] | None = None,
 ) -> NoReturn:
     """Be the process of the attempt that `template` names next, to its end.
 
     `parent` is the template's process. `prepare` gives what a fork has, and what a fresh
     interpreter makes: the flow's module, and a world in which nothing is connected yet. `known`
-    is the run of an attempt that comes without one.
+    is the run of an attempt that comes without one. `rehearse` is done when no attempt waits.
     """
     status = 1
     try:
         _become_its_own(parent)
+        if rehearse is not None and not _is_called(template):
+            rehearse()
         message, run = _next_message(template)
         start = Start.from_message(message, run)
-        _redirect(Path(start.folder))
+        _redirect(start.folder)
         _work(start, template, prepare, known)
         atexit._run_exitfuncs()
         flush_streams()
@@ -77,6 +81,7 @@ def live(
 
 def live_in_new_interpreter(connect: Callable[[str], World], template: socket.socket) -> NoReturn:
     """The same in a fresh interpreter, which is told what to import first."""
+    faulthandler.enable(2)
     begin = Begin.from_message(_next_message(template)[0])
 
     def prepare() -> tuple[Loaded, World]:
@@ -96,7 +101,7 @@ def _work(
     loaded, world = prepare()
     context.use(world)
     template.sendall(_STARTED)
-    attempt = Attempt(start.plan(known), world, Path(start.folder))
+    attempt = Attempt(start.plan(known), world, start.folder)
     report = attempt.bury(start.post_mortem) if start.post_mortem else attempt.run(loaded)
     template.sendall(report.to_message())
 
@@ -112,11 +117,19 @@ def _next_message(template: socket.socket) -> tuple[Message, bytes]:
             return message
 
 
+def _is_called(template: socket.socket) -> bool:
+    try:
+        template.recv(1, MSG_PEEK | MSG_DONTWAIT)
+    except BlockingIOError:
+        return False
+    return True
+
+
 def _become_its_own(parent: int) -> None:
     os.setsid()
     signal.set_wakeup_fd(-1)
-    for number in HANDLED:
-        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)
     adopt_orphans()
@@ -124,16 +137,14 @@ def _become_its_own(parent: int) -> None:
     _reseed()
 
 
-def _redirect(folder: Path) -> None:
+def _redirect(folder: str) -> None:
     for number, opened in enumerate(open_streams(folder), start=1):
         os.dup2(opened, number)
         os.close(opened)
-    faulthandler.enable(2)  # a crash in C says where, in the attempt's stderr
 
 
 def _reseed() -> None:
-    """Forks of one process would draw the same numbers otherwise."""
-    random.seed()
+    """Forks of one process would draw the same numbers otherwise; `random` sees to it itself."""
     numpy: Any = sys.modules.get("numpy.random")
     if numpy is not None:
         numpy.seed()

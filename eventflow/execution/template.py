@@ -11,6 +11,7 @@ What cannot be forked runs in a fresh interpreter instead, slower and otherwise 
 
 from __future__ import annotations
 
+import faulthandler
 import gc
 import os
 import selectors
@@ -40,6 +41,7 @@ from eventflow.execution.process_tree import (
     oom_kills,
     reap,
 )
+from eventflow.execution.rehearsal import Rehearsal
 from eventflow.model.completion import Outcome
 
 if TYPE_CHECKING:
@@ -94,6 +96,7 @@ def serve(
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
+    faulthandler.enable(2)  # a crash in C says where: here, and in the stderr of a forked attempt
     _Template(Channel(control), connect, expect_publishing).run()
 
 
@@ -177,9 +180,18 @@ class _Template:
             self._leave(str(error))
         self._handle_signals()  # again: the module may have set handlers of its own
         self._spared = children()
+        rehearsal = Rehearsal(world)
+        rehearsal.prepare()
         gc.collect()
         gc.freeze()
-        self._launcher = Launcher(begin, loaded, world, forks=survives_fork(), let_go=self._let_go)
+        self._launcher = Launcher(
+            begin,
+            loaded,
+            world,
+            forks=survives_fork(),
+            let_go=self._let_go,
+            rehearse=rehearsal.play,
+        )
         self._control.send(pack({"is": "ready"}))
 
     def _load(self, begin: Begin) -> tuple[Loaded, World]:
@@ -232,12 +244,12 @@ class _Template:
         self._selector.register(process.channel, selectors.EVENT_READ)
 
     def _let_go(self) -> None:
-        self._selector.close()
-        self._control.close()
-        for other in self._children.values():
-            other.process.channel.close()
-        os.close(self._alarm)
-        os.close(self._wakeup)
+        # The numbers, and not the objects, of which a fork has no other use.
+        channels = [self._control, *(each.process.channel for each in self._children.values())]
+        ours = [self._selector.fileno(), self._alarm, self._wakeup]
+        for number in (*ours, *(each.fileno() for each in channels)):
+            if number >= 0:
+                os.close(number)
 
     # ── ending ───────────────────────────────────────────────────────────────
 

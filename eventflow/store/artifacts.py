@@ -7,7 +7,7 @@ A reference can be carried over to the next task without loading: a blob is neve
 
 from __future__ import annotations
 
-import base64
+import binascii
 import json
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -295,7 +295,7 @@ def _ref_to_json(ref: ArtifactRef) -> dict[str, Any]:
         "type": ref.type_name,
     }
     if ref.inline is not None:
-        entry["inline"] = base64.b64encode(ref.inline).decode()
+        entry["inline"] = binascii.b2a_base64(ref.inline, newline=False).decode()
     return entry
 
 
@@ -307,7 +307,7 @@ def _ref_from_json(name: str, entry: dict[str, Any]) -> ArtifactRef:
         size_bytes=entry["size_bytes"],
         encoder=entry["encoder"],
         type_name=entry["type"],
-        inline=None if inline is None else base64.b64decode(inline, validate=True),
+        inline=None if inline is None else binascii.a2b_base64(inline, strict_mode=True),
     )
 
 

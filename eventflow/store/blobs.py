@@ -20,12 +20,15 @@ if TYPE_CHECKING:
 __all__ = ["digest_of", "get_blob", "get_own_blob", "put_blob"]
 
 
+# Copied for each digest: OpenSSL looks an algorithm up anew for each object that it makes, which
+# in a task is its first use, and costs more than a small digest.
+_NOTHING = hashlib.sha256()
+
+
 def digest_of(data: Data | bytearray) -> str:
     """The hexadecimal SHA-256 of `data`."""
-    if not isinstance(data, Pieces):
-        return hashlib.sha256(data).hexdigest()
-    digest = hashlib.sha256()
-    for view in data.views:
+    digest = _NOTHING.copy()
+    for view in data.views if isinstance(data, Pieces) else (data,):
         digest.update(view)
     return digest.hexdigest()
 

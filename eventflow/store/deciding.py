@@ -26,6 +26,10 @@ class Decided:
     content: dict[str, Any]
 
 
+_encode = json.JSONEncoder(separators=(",", ":"), sort_keys=True).encode
+_decode = json.JSONDecoder().decode
+
+
 def decide(store: Store, key: str, content: dict[str, Any], *, nonce: str) -> Decided:
     """Put `content` with `nonce` under `key`, unless something stands there already."""
     mine = {"nonce": nonce, **content}
@@ -37,7 +41,7 @@ def decide(store: Store, key: str, content: dict[str, Any], *, nonce: str) -> De
 
 def encode_json(content: object) -> bytes:
     """JSON without spaces, in the order of the names."""
-    return json.dumps(content, separators=(",", ":"), sort_keys=True).encode()
+    return _encode(content).encode()
 
 
 def read_json(store: Store, key: str) -> dict[str, Any]:
@@ -57,7 +61,7 @@ def parse_json(store: Store, key: str, data: bytes) -> dict[str, Any]:
         CorruptObject: it is no JSON object.
     """
     try:
-        content = json.loads(data)
+        content = _decode(data.decode())
     except ValueError as error:
         raise CorruptObject(f"{store.url}/{key} is no JSON: {error}.") from error
     if not isinstance(content, dict):

@@ -17,6 +17,8 @@ _SCALARS = frozenset({type(None), bool, int, float, str})
 # Beyond these pickle is faster, and a structure that contains itself ends here too.
 _MOST_PLAIN_VALUES = 1_000_000
 _DEEPEST_PLAIN_VALUE = 100
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_decode = json.JSONDecoder().decode
 
 
 def as_json(value: object) -> bytes | None:
@@ -25,7 +27,7 @@ def as_json(value: object) -> bytes | None:
         return None
     try:
         # As UTF-8 and not escaped: half a surrogate pair, which JSON would change, is an error.
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+        return _encode(value).encode()
     except ValueError:  # that, or an integer of more digits than Python writes
         return None
 
@@ -37,7 +39,7 @@ def from_json(data: Buffer) -> Any:
         CorruptObject: it is no JSON.
     """
     try:
-        return json.loads(bytes(data))
+        return _decode(str(data, "utf-8"))
     except ValueError as error:
         raise CorruptObject(f"A value is marked as JSON and is not: {error}.") from error
 
