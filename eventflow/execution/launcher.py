@@ -1,7 +1,9 @@
-"""Makes the processes of attempts in a template: forks, one kept ready, or fresh interpreters.
+"""Makes the processes of attempts in a template: forks, kept ready, or fresh interpreters.
 
-A fork costs milliseconds that nobody waits for when it is made before it is needed: so there is
-one that has everything but its attempt. When forks turn out not to work, there are no more.
+A fork costs milliseconds that nobody waits for when it is made before it is needed: so there are
+some that have everything but their attempt. They are made a few at a time, since after a fork
+this process copies whatever memory it writes to, once for all that were made together. When forks
+turn out not to work, there are no more.
 """
 
 from __future__ import annotations
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Launcher", "Process"]
 
+_AT_ONCE = 3
+
 
 @dataclass(frozen=True, slots=True)
 class Process:
@@ -52,23 +56,23 @@ class Launcher:
         *,
         forks: bool,
         let_go: Callable[[], None],
-        rehearse: Callable[[], None],
+        rehearse: Callable[[], object],
     ) -> None:
         """`let_go` closes, in a fork, what is the template's own: its sockets above all;
-        `rehearse` is for a fork that waits."""
+        `rehearse` is what a fork does that waits."""
         self._begin = replace(begin, parent=os.getpid())
         self._loaded, self._world = loaded, world
         self._let_go, self._rehearse = let_go, rehearse
         self._forks = forks
-        self._spare: Process | None = None
+        self._spares: list[Process] = []
         # A run is decoded once, here, and not by each of its tasks.
         self._latest = b""
         self._known: tuple[bytes, RunPlan | None] = b"", None
 
     @property
     def pids(self) -> set[int]:
-        """The process that is kept ready."""
-        return {self._spare.pid} if self._spare is not None else set()
+        """The processes that are kept ready."""
+        return {each.pid for each in self._spares}
 
     def launch(self, start: Start) -> Process:
         """Have an attempt run in a process of its own.
@@ -76,28 +80,36 @@ class Launcher:
         Raises:
             OSError: there can be no further process.
         """
-        spare, self._spare = self._spare, None
-        process = spare or (self._fork() if self._forks else self._spawn())
+        if self._spares:
+            process = self._spares.pop(0)
+        else:
+            process = self._fork() if self._forks else self._spawn()
         self._latest = start.run
         process.channel.send(start.to_message(with_run=process.knows != start.run))
         return process
 
     def keep_ready(self) -> None:
-        """See to it that the next attempt need not wait for a fork."""
-        if self._spare is not None and reap(self._spare.pid) is not None:
+        """See to it that the next attempt need not wait for a fork; before the first one that
+        takes one process, then a few."""
+        if not self._forks or self._spares:
+            return
+        if self._known[0] != self._latest:
+            self._known = self._latest, decode_run(self._latest)
+        with suppress(OSError):  # the launch will fail of it, and say so
+            for _ in range(_AT_ONCE if self._latest else 1):
+                self._spares.append(self._fork())
+
+    def bury_the_dead(self) -> None:
+        """Look whether one that is kept ready has ended."""
+        if any(reap(each.pid) is not None for each in self._spares):
             # It had nothing to do yet: what the module left in it does not survive a fork.
             self.give_up_forks()
-        if self._forks and self._spare is None:
-            if self._known[0] != self._latest:
-                self._known = self._latest, decode_run(self._latest)
-            with suppress(OSError):  # the launch will fail of it, and say so
-                self._spare = self._fork()
 
     def give_up_forks(self) -> None:
         """Use fresh interpreters from now on."""
         self._forks = False
-        spare, self._spare = self._spare, None
-        if spare is not None:
+        spares, self._spares = self._spares, []
+        for spare in spares:
             kill(spare.pid)
             spare.channel.close()
 
@@ -121,6 +133,8 @@ class Launcher:
     def _be_a_fork(self, parent: int, ours: Channel, theirs: socket.socket) -> None:
         try:
             ours.close()
+            for other in self._spares:
+                other.channel.close()
             self._let_go()
             ready = self._loaded, self._world
             live(parent, theirs, lambda: ready, self._known[1], rehearse=self._rehearse)

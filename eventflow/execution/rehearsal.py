@@ -10,6 +10,7 @@ yet plays too, that its copies are made before its attempt comes.
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +21,7 @@ from eventflow.authoring.step import step
 from eventflow.effects import NoFaults
 from eventflow.errors import ObjectMissing
 from eventflow.execution.loading import Loaded
-from eventflow.execution.messages import Messages, Start
+from eventflow.execution.messages import Messages, Report, Start
 from eventflow.execution.task import Attempt
 from eventflow.model.graph import FlowGraph, StepKind, StepNode
 from eventflow.model.run import RunRequest
@@ -71,24 +72,31 @@ class Rehearsal:
         self._loaded = Loaded(Path(_NOWHERE), sys.modules[__name__], None)
         self._run = _run()
         first = TaskKey(1, "start")
-        self._play(TaskPlan(self._run, first, ()))
+        self._before = TaskPlan(self._run, first, ())
         self._task = TaskPlan(self._run, TaskKey(1, "middle"), (first,))
 
     def prepare(self) -> None:
         """Play until nothing changes any more."""
+        with suppress(Exception):  # as of `play`
+            self._play(self._before)
         for _ in range(_UNTIL_WARM):
             self.play()
 
-    def play(self) -> None:
-        """One attempt, from the message that starts it to the one that reports it."""
-        self._play(self._task)
+    def play(self) -> Report | None:
+        """One attempt, from the message that starts it to the one that reports it; its report.
+        None when it cannot be played: what is wrong here is for the real attempts to say."""
+        try:
+            return self._play(self._task)
+        except Exception:  # noqa: BLE001 - as said
+            return None
 
-    def _play(self, task: TaskPlan) -> None:
+    def _play(self, task: TaskPlan) -> Report:
         packed = Start.of(0, task, _NOWHERE, b"").to_message(with_run=False)
-        for message, body in Messages().feed(packed):
-            start = Start.from_message(message, body)
-            report = Attempt(start.plan(self._run), self._world, start.folder).run(self._loaded)
-            report.to_message()
+        ((message, body),) = Messages().feed(packed)
+        start = Start.from_message(message, body)
+        report = Attempt(start.plan(self._run), self._world, start.folder).run(self._loaded)
+        report.to_message()
+        return report
 
 
 class _Nowhere:

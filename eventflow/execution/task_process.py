@@ -50,7 +50,7 @@ def live(
     prepare: Callable[[], tuple[Loaded, World]],
     known: RunPlan | None = None,
     *,
-    rehearse: Callable[[], None] | None = None,
+    rehearse: Callable[[], object] | None = None,
 ) -> NoReturn:
     """Be the process of the attempt that `template` names next, to its end.
 

@@ -279,6 +279,8 @@ class _Template:
     def _bury_the_dead(self) -> None:
         for child in tuple(self._children.values()):
             self._reap(child)
+        if self._launcher is not None:
+            self._launcher.bury_the_dead()
         self._sweep()
 
     def _reap(self, child: _Child) -> None:

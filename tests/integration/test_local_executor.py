@@ -328,19 +328,24 @@ def test_two_hundred_tasks_in_a_row_leave_descriptors_and_memory_as_they_were(
     first = flows.task(flows.plan(root))
     run_out(executor, first, *(flows.task(flows.plan(root)) for _ in range(20)))
     mine, template = psutil.Process(), psutil.Process(flows.artifact(first, "who")[1])
-    at_rest = 1  # the fork that is kept ready
-    eventually(lambda: len(template.children()) == at_rest)
+    kept_ready = {1, 2, 3}
+    eventually(lambda: len(template.children()) in kept_ready)
     gc.collect()  # what other tests of this process have left open
-    before = [(each.num_fds(), each.memory_info().rss) for each in (mine, template)]
+    before = [(descriptors(each), each.memory_info().rss) for each in (mine, template)]
 
     for _ in range(200):
         (end,) = run_out(executor, flows.task(flows.plan(root)))
         assert end.outcome is Outcome.SUCCEEDED
 
-    eventually(lambda: len(template.children()) == at_rest)
-    after = [(each.num_fds(), each.memory_info().rss) for each in (mine, template)]
+    eventually(lambda: len(template.children()) in kept_ready)
+    after = [(descriptors(each), each.memory_info().rss) for each in (mine, template)]
     assert [fds for fds, _ in after] == [fds for fds, _ in before]
     assert all(now - then < 4 * 2**20 for (_, now), (_, then) in zip(after, before, strict=True))
+
+
+def descriptors(process: psutil.Process) -> int:
+    """How many it has open, but for one to each child."""
+    return process.num_fds() - len(process.children())
 
 
 def next_ends(executor: LocalExecutor) -> Sequence[TaskEnd]:
