@@ -65,10 +65,12 @@ class Rehearsal:
     """What to play in one template and in its forks."""
 
     def __init__(self, world: World) -> None:
-        """Its attempts use what `world` has but its store, and reach no fault point."""
+        """Its attempts use what `world` has, of its store what is for that, and reach no fault
+        point."""
         effects = replace(world.effects, faults=NoFaults())
         makers = replace(world.makers, store=lambda _: cast("Store", _Nowhere()))
         self._world = replace(world, effects=effects, makers=makers)
+        self._store = world.store
         self._loaded = Loaded(Path(_NOWHERE), sys.modules[__name__], None)
         self._run = _run()
         first = TaskKey(1, "start")
@@ -91,6 +93,7 @@ class Rehearsal:
             return None
 
     def _play(self, task: TaskPlan) -> Report:
+        self._store.rehearse()
         packed = Start.of(0, task, _NOWHERE, b"").to_message(with_run=False)
         ((message, body),) = Messages().feed(packed)
         start = Start.from_message(message, body)

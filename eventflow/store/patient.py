@@ -83,6 +83,9 @@ class PatientStore:
     def rely_on(self, prefix: str) -> None:
         self._store.rely_on(prefix)
 
+    def rehearse(self) -> None:
+        self._store.rehearse()
+
     def info(self, key: str) -> ObjectInfo | None:
         return self._insist(lambda: self._store.info(key))
 

@@ -85,6 +85,10 @@ class Store(Protocol):
         """Take it that a put below `prefix` has returned, in whatever process: what the store
         would do for the way there is done. Only a hint; nothing is looked at."""
 
+    def rehearse(self) -> None:
+        """Do once what each process does at its first read and write, without reading or writing:
+        no contact with the store, nothing is left, and a fork may follow."""
+
     def info(self, key: str) -> ObjectInfo | None:
         """What is known of an object without reading it; None when there is none."""
 

@@ -42,6 +42,9 @@ class _Around:
     def rely_on(self, prefix: str) -> None:
         self.inner.rely_on(prefix)
 
+    def rehearse(self) -> None:
+        self.inner.rehearse()
+
     def info(self, key: str) -> ObjectInfo | None:
         return self.inner.info(key)
 

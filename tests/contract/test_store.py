@@ -215,6 +215,15 @@ def test_a_store_that_was_told_what_to_rely_on_keeps_its_promises(store: Store) 
     assert [each.key for each in store.list("")] == ["runs/one/run.json"]
 
 
+def test_a_rehearsal_leaves_nothing_and_what_follows_is_for_real(store: Store) -> None:
+    store.rehearse()
+    store.rehearse()
+
+    assert list(store.list("")) == []
+    assert store.put_if_absent("runs/one/run.json", b"1")
+    assert store.get("runs/one/run.json") == b"1"
+
+
 def test_several_objects_are_read_in_the_order_of_their_keys(store: Store) -> None:
     store.put_all((f"all/{number}", b"%d" % number) for number in range(60))
     keys = [f"all/{number}" for number in (*range(59, -1, -2), 7, 7)]

@@ -261,3 +261,12 @@ def test_an_endpoint_that_is_no_url_is_refused() -> None:
 def test_a_bucket_name_that_cannot_be_is_refused(credentials: S3Endpoint) -> None:
     with pytest.raises(InvalidSettings):
         store_at(credentials.endpoint_url, "no bucket").get("a")
+
+
+def test_a_rehearsal_asks_no_server(credentials: S3Endpoint) -> None:
+    store = store_at(f"http://127.0.0.1:{free_port()}", "bucket")
+
+    store.rehearse()
+
+    with pytest.raises(StoreUnreachable):
+        store.get("rehearsal")

@@ -129,6 +129,9 @@ class SimulatedStore:
     def rely_on(self, prefix: str) -> None:
         """Nothing: there are no folders on the way to an object."""
 
+    def rehearse(self) -> None:
+        """Nothing: the first is as every other."""
+
     def info(self, key: str) -> ObjectInfo | None:
         check_key(key)
         self._ask("info", key)

@@ -87,6 +87,9 @@ class CanBeCut:
     def rely_on(self, prefix: str) -> None:
         self._store.rely_on(prefix)
 
+    def rehearse(self) -> None:
+        self._store.rehearse()
+
     def info(self, key: str) -> ObjectInfo | None:
         return self._store.info(key)
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -23,8 +24,15 @@ class Reached:
         self.names.append(name)
 
 
-def no_store(_: World) -> Store:
-    raise AssertionError("a rehearsal has no use for the store")
+class OnlyRehearsed:
+    """A store that nobody may read or write."""
+
+    def rehearse(self) -> None:
+        pass
+
+
+def only_rehearsed(_: World) -> Store:
+    return cast("Store", OnlyRehearsed())
 
 
 @pytest.fixture
@@ -35,7 +43,7 @@ def faults() -> Reached:
 @pytest.fixture
 def world(tmp_path: Path, faults: Reached) -> World:
     connected = app.connect(Settings(home=tmp_path))
-    makers = replace(connected.makers, store=no_store)
+    makers = replace(connected.makers, store=only_rehearsed)
     return replace(connected, makers=makers, effects=Effects(faults=faults))
 
 

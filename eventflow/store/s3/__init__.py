@@ -3,6 +3,7 @@
 store       S3Store: the contract
 connection  the client and its threads, from settings
 answers     what a request that failed means, in eventflow's errors
+rehearsal   requests that go nowhere
 parallel    requests side by side
 """
 

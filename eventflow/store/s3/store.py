@@ -34,6 +34,7 @@ from eventflow.store.port import ObjectInfo
 from eventflow.store.s3.answers import MOST_ATTEMPTS, Place, Taken, UploadGone, attempts
 from eventflow.store.s3.connection import bucket_and_prefix, connect
 from eventflow.store.s3.parallel import in_order, in_parallel
+from eventflow.store.s3.rehearsal import rehearse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -117,6 +118,10 @@ class S3Store:
 
     def rely_on(self, prefix: str) -> None:
         """Nothing: there are no folders on the way to an object."""
+
+    def rehearse(self) -> None:
+        # Not `_live`: that makes the client this process's own.
+        rehearse(self._connection.client, self._bucket, f"{self._prefix}rehearsal")
 
     def info(self, key: str) -> ObjectInfo | None:
         answer = self._head(key)
