@@ -63,6 +63,7 @@ def live(
         _become_its_own(parent)
         if rehearse is not None and not _is_called(template):
             rehearse()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)  # an interrupt is for an attempt
         message, run = _next_message(template)
         start = Start.from_message(message, run)
         _redirect(start.folder)
@@ -131,7 +132,6 @@ def _become_its_own(parent: int) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)
     adopt_orphans()
     die_with(parent, signal.SIGKILL)
     _reseed()
