@@ -3,12 +3,14 @@
     EventflowError
     ├── AuthorError                the author of a flow or of an event acts
     │   ├── InvalidFlow            ├── InvalidName
-    │   │   └── InvalidConfig      ├── InvalidParameter
+    │   │   ├── InvalidConfig      ├── InvalidParameter
+    │   │   └── InvalidTransition  │
     │   ├── InvalidTrigger         ├── InvalidPayload
     │   ├── ArtifactNotStorable    │   └── EventTooLarge
     │   ├── ArtifactNotReadable    ├── ArtifactMissing
     │   ├── InvalidDecorator       ├── CardMissing
     │   ├── InvalidPackages        ├── InvalidTag
+    │   ├── InputMissing           ├── UnknownProvider
     │   ├── ArtifactReadOnly       ├── InvalidOption
     │   │   └── ConfigReadOnly     └── NotFound
     │   └── InvalidMerge               └── Ambiguous
@@ -64,6 +66,7 @@ __all__ = [
     "EventflowError",
     "Fenced",
     "FlowProblem",
+    "InputMissing",
     "InvalidConfig",
     "InvalidDecorator",
     "InvalidFlow",
@@ -76,6 +79,7 @@ __all__ = [
     "InvalidSecret",
     "InvalidSettings",
     "InvalidTag",
+    "InvalidTransition",
     "InvalidTrigger",
     "MissingInMergeArtifacts",
     "NotFound",
@@ -90,6 +94,7 @@ __all__ = [
     "TopicMismatch",
     "UndecodableRecord",
     "UnhandledInMergeArtifacts",
+    "UnknownProvider",
     "UnknownSchema",
 ]
 
@@ -131,6 +136,11 @@ class InvalidConfig(InvalidFlow):
     `problems` has every one."""
 
 
+class InvalidTransition(InvalidFlow):
+    """A step goes on by a value that leads nowhere: a foreach without items, a condition without a
+    case for it. Another attempt may come to another value."""
+
+
 class InvalidName(AuthorError):
     """A project, branch, flow, step, event or namespace has a name that it cannot have."""
 
@@ -155,6 +165,10 @@ class InvalidOption(AuthorError):
     """A command has no option of that name, or the option cannot have that value."""
 
 
+class UnknownProvider(AuthorError, AttributeError):
+    """Flows are not deployed to that: `Deployer` has one provider, `eventflow`."""
+
+
 class InvalidPayload(AuthorError):
     """A payload holds a value that an event cannot carry."""
 
@@ -164,7 +178,13 @@ class EventTooLarge(InvalidPayload):
 
 
 class ArtifactNotStorable(AuthorError):
-    """No encoder takes the value of an artifact."""
+    """No encoder takes the value of an artifact. `place` is the file and line that set it, where
+    that is known."""
+
+    def __init__(self, message: str, *, artifact: str = "") -> None:
+        self.artifact = artifact
+        self.place: tuple[str, int] | None = None
+        super().__init__(message)
 
 
 class ArtifactNotReadable(AuthorError):
@@ -181,6 +201,10 @@ class ConfigReadOnly(ArtifactReadOnly, TypeError):
 
 class ArtifactMissing(AuthorError, AttributeError):
     """A task has no artifact of that name. It is an AttributeError, so that `hasattr` works."""
+
+
+class InputMissing(AuthorError, IndexError):
+    """A join has no input of that number. It is an IndexError, so that loops end."""
 
 
 class CardMissing(AuthorError, AttributeError):

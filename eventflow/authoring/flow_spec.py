@@ -24,7 +24,13 @@ from eventflow.authoring.members import class_attribute, constants_of, is_consta
 from eventflow.authoring.merging import merged
 from eventflow.authoring.parameter import Parameter
 from eventflow.authoring.step import is_step
-from eventflow.authoring.transition import FOREACH_ITEMS, NextMistake, Transition, transition_of
+from eventflow.authoring.transition import (
+    FOREACH_ITEMS,
+    NextMistake,
+    Transition,
+    ValueMistake,
+    transition_of,
+)
 from eventflow.authoring.user_decorators import go_on, run_within, wrappers_of
 from eventflow.errors import (
     ArtifactMissing,
@@ -32,6 +38,7 @@ from eventflow.errors import (
     FlowProblem,
     InvalidFlow,
     InvalidMerge,
+    InvalidTransition,
 )
 
 if TYPE_CHECKING:
@@ -142,7 +149,8 @@ class FlowSpec:
         except NextMistake as mistake:
             place = traceback.extract_stack(limit=2)[0]
             problem = FlowProblem(str(mistake), place.filename, place.lineno or 0)
-            raise InvalidFlow([problem]) from None
+            kind = InvalidTransition if isinstance(mistake, ValueMistake) else InvalidFlow
+            raise kind([problem]) from None
         vars(self)["_transition"] = transition
 
     def merge_artifacts(
@@ -190,6 +198,25 @@ class FlowSpec:
         if refusal:
             raise ArtifactReadOnly(refusal)
         super().__setattr__(name, value)
+
+    def __delattr__(self, name: str) -> None:
+        attribute = class_attribute(type(self), name)
+        inherited = name in frozenset(self._binding.inherited) or name in self._merged
+        if isinstance(attribute, Parameter | Config | ConfigExpr):
+            refusal = f"{name!r} is a parameter of {self.name} and cannot be deleted."
+        elif attribute is not None and (refused := self._refusal(name)):
+            refusal = refused
+        elif inherited:
+            refusal = (
+                f"{name!r} comes from an earlier step and cannot be deleted: set it to None,"
+                " or give it to fewer steps."
+            )
+        elif name not in vars(self):
+            raise ArtifactMissing(self._missing(name, sorted(self._binding.inherited)))
+        else:
+            super().__delattr__(name)
+            return
+        raise ArtifactReadOnly(refusal)
 
     # ── for the execution ────────────────────────────────────────────────────
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, overload
 
-from eventflow.errors import ArtifactMissing
+from eventflow.errors import ArtifactMissing, InputMissing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -86,7 +86,13 @@ class Inputs(Sequence[Input]):
     def __getitem__(self, index: slice) -> Sequence[Input]: ...
 
     def __getitem__(self, index: int | slice) -> Input | Sequence[Input]:
-        numbers = range(len(self._steps))[index]
+        try:
+            numbers = range(len(self._steps))[index]
+        except (IndexError, TypeError):
+            raise InputMissing(
+                f"{len(self._steps)} tasks lead to this join: there is no inputs[{index!r}]. They"
+                " count from 0; one of a step is inputs.<step>."
+            ) from None
         return self._read(numbers) if isinstance(numbers, int) else [*map(self._read, numbers)]
 
     def __len__(self) -> int:

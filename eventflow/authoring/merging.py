@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from eventflow.authoring.inputs import Input
 from eventflow.errors import InvalidMerge, MissingInMergeArtifacts, UnhandledInMergeArtifacts
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
-
-    from eventflow.authoring.inputs import Input
+    from collections.abc import Collection, Iterable, Iterator
 
 __all__ = ["merged"]
 
@@ -27,15 +26,18 @@ def merged(
     what begins with `_`.
 
     Raises:
-        InvalidMerge: `include` and `exclude` are both given.
+        InvalidMerge: what is given is not what it has to be, or `include` and `exclude` both are.
         UnhandledInMergeArtifacts: inputs differ in some; its `artifact_names` has them.
         MissingInMergeArtifacts: no input has some that are included.
     """
+    for word, names in (("include", include), ("exclude", exclude)):
+        if isinstance(names, str):
+            raise InvalidMerge(f"{word}= takes a list of names: write {word}=[{names!r}].")
     if include and exclude:
         raise InvalidMerge("merge_artifacts takes include= or exclude=, not both.")
     versions: dict[str, set[str]] = {}
     found: dict[str, Input] = {}
-    for each in inputs:
+    for each in _checked(inputs):
         for name in each._artifacts:
             if _is_wanted(name, own, include, exclude):
                 versions.setdefault(name, set()).add(each._artifacts.version(name))
@@ -47,6 +49,18 @@ def merged(
     if differing:
         raise UnhandledInMergeArtifacts(differing)
     return found
+
+
+def _checked(inputs: Iterable[Input]) -> Iterator[Input]:
+    mistake = "merge_artifacts takes the inputs of the join, or a list of some of them, not"
+    try:
+        each_of = iter(inputs)
+    except TypeError:
+        raise InvalidMerge(f"{mistake} {inputs!r}: write merge_artifacts(inputs).") from None
+    for each in each_of:
+        if not isinstance(each, Input):
+            raise InvalidMerge(f"{mistake} {each!r} among them: write merge_artifacts(inputs).")
+        yield each
 
 
 def _is_wanted(

@@ -20,7 +20,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from types import CodeType
 
-__all__ = ["NextCall", "Place", "StepSource", "place_of_attribute", "place_of_class", "read_steps"]
+__all__ = [
+    "NextCall",
+    "Place",
+    "StepSource",
+    "place_of_assignment",
+    "place_of_attribute",
+    "place_of_class",
+    "read_steps",
+]
 
 Place: TypeAlias = tuple[str, int]
 _Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
@@ -92,6 +100,14 @@ def place_of_attribute(flow_class: type, name: str) -> Place:
         if isinstance(statement, ast.Assign | ast.AnnAssign) and name in _names(statement):
             return file, statement.lineno
     return place_of_class(base)
+
+
+def place_of_assignment(flow_class: type, step: str, artifact: str) -> Place | None:
+    """The file and line at which a step sets an artifact last; None when that is not written."""
+    function = steps_of(flow_class).get(step)
+    source = _read(step, function) if function is not None else None
+    lines = [line for name, line in source.assigned if name == artifact] if source else []
+    return (source.file, max(lines)) if source and lines else None
 
 
 def _read(name: str, function: object) -> StepSource:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     Step = Callable[..., None]
 
-__all__ = ["FOREACH_ITEMS", "WRITE", "NextMistake", "Transition", "transition_of"]
+__all__ = ["FOREACH_ITEMS", "WRITE", "NextMistake", "Transition", "ValueMistake", "transition_of"]
 
 WRITE = "write self.next(self.<step>)"
 FOREACH_ITEMS = "_foreach_items"
@@ -25,6 +25,10 @@ positions: of a set, a dict. It is read by the tasks of that foreach only."""
 
 class NextMistake(Exception):
     """What is wrong with a call of `self.next`; the flow adds file and line."""
+
+
+class ValueMistake(NextMistake):
+    """What is wrong is a value that the step has come to, and not how the call is written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +99,7 @@ def _switch(flow: FlowSpec, steps: Sequence[object], condition: str) -> Transiti
         is_known = False
     if not is_known:
         known = ", ".join(map(repr, cases))
-        raise NextMistake(
+        raise ValueMistake(
             f"Condition {condition!r} has the value {value!r}, and there is no case for it; there"
             f" are: {known}. Add the case, or set the artifact to one of them."
         )
@@ -105,7 +109,7 @@ def _switch(flow: FlowSpec, steps: Sequence[object], condition: str) -> Transiti
 def _foreach(flow: FlowSpec, names: tuple[str, ...], artifact: str) -> Transition:
     value = getattr(flow, artifact)
     if not isinstance(value, Iterable) or getattr(value, "shape", None) == ():
-        raise NextMistake(
+        raise ValueMistake(
             f"foreach={artifact!r}: self.{artifact} is a {type(value).__name__}, which has no"
             " items: set it to a list."
         )
@@ -115,7 +119,7 @@ def _foreach(flow: FlowSpec, names: tuple[str, ...], artifact: str) -> Transitio
     items = None if _has_lasting_positions(value) else list(value)
     splits = len(value if items is None else items)
     if splits == 0:
-        raise NextMistake(
+        raise ValueMistake(
             f"foreach={artifact!r}: self.{artifact} is empty, so there is nothing to run for each"
             " of. Go around the foreach with a condition, or give it an item."
         )
@@ -130,5 +134,5 @@ def _has_lasting_positions(value: object) -> bool:
 
 def _size_of_gang(num_parallel: object) -> int:
     if isinstance(num_parallel, bool) or not isinstance(num_parallel, int) or num_parallel < 1:
-        raise NextMistake(f"num_parallel= takes a number of tasks from 1, not {num_parallel!r}.")
+        raise ValueMistake(f"num_parallel= takes a number of tasks from 1, not {num_parallel!r}.")
     return num_parallel

@@ -84,7 +84,7 @@ def run_by_hand(
             written. A reader takes the run for failed then: its process stopped.
     """
     driver = RunDriver(plan, executor, store, effects, limits=limits, on_task_state=on_task_state)
-    return _RunByHand(plan, driver, executor, store, effects, on_line).run(origin)
+    return _RunByHand(plan, driver, executor, store, effects, on_line).run(origin, limits)
 
 
 class _RunByHand:
@@ -104,7 +104,7 @@ class _RunByHand:
         self._marks: list[str] = []
         self._marked_at = timedelta()
 
-    def run(self, origin: Origin | None) -> EndFile:
+    def run(self, origin: Origin | None, limits: RunLimits) -> EndFile:
         """See `run_by_hand`."""
         request, graph = self._plan.request, self._plan.graph
         with _Interruption() as interruption:
@@ -115,7 +115,14 @@ class _RunByHand:
                 try:
                     interruption.is_held = False
                     if origin is not None:
-                        clone_finished(self._store, origin, self._place, graph, self._live)
+                        clone_finished(
+                            self._store,
+                            origin,
+                            self._place,
+                            graph,
+                            self._live,
+                            limits.max_num_splits,
+                        )
                     self._driver.begin(reuse=origin is not None)
                     self._drive(interruption)
                     interruption.is_held = True

@@ -45,12 +45,15 @@ def clone_finished(
     place: RunPlace,
     graph: FlowGraph,
     meanwhile: Callable[[], None] = lambda: None,
+    max_num_splits: int | None = None,
 ) -> int:
     """Clone the tasks of the origin that count into the run at `place`; how many there were.
 
-    On return they are durable. A repeat is harmless. `meanwhile` is called after each task.
+    On return they are durable. A repeat is harmless. `meanwhile` is called after each task. What
+    a task has opened is not cloned where that is more than `max_num_splits` tasks.
     """
-    cloning = _Cloning(store, origin, place, graph, meanwhile)
+    schedule = Schedule.begin(graph, max_num_splits)
+    cloning = _Cloning(store, origin, place, schedule, meanwhile)
     go_through(cloning.schedule, cloning.find)
     return len(cloning.schedule.finished)
 
@@ -61,10 +64,10 @@ class _Cloning:
         store: Store,
         origin: Origin,
         place: RunPlace,
-        graph: FlowGraph,
+        schedule: Schedule,
         meanwhile: Callable[[], None],
     ) -> None:
-        self.schedule = Schedule.begin(graph)
+        self.schedule = schedule
         self._meanwhile = meanwhile
         self._store, self._origin, self._place = store, origin, place
         self._standing = _standing(store, origin.place)

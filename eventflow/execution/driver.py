@@ -64,7 +64,7 @@ class RunDriver:
         self._plan, self._executor = plan, executor
         self._store, self._effects = store, effects
         self._limits, self._on_task_state = limits, on_task_state
-        self._schedule = Schedule.begin(plan.graph)
+        self._schedule = Schedule.begin(plan.graph, limits.max_num_splits)
         self._at_work: dict[TaskKey, TaskPlan] = {}
         self._in_gangs: set[TaskKey] = set()
         self._waiting: list[tuple[timedelta, TaskPlan]] = []
@@ -89,7 +89,7 @@ class RunDriver:
             StoreUnreachable, StoreForbidden, BucketMissing, CorruptObject: reading them failed.
         """
         if reuse:
-            schedule = Schedule.begin(self._plan.graph)
+            schedule = Schedule.begin(self._plan.graph, self._limits.max_num_splits)
             take_up(schedule, self._store, place_of(self._plan.request))
             self._schedule = schedule
         self._executor.warm(self._plan)
@@ -103,8 +103,8 @@ class RunDriver:
         if self._cancelled is not None or task is None:
             return
         if end.outcome is Outcome.SUCCEEDED:
-            self._succeeded(end)
-        elif not self._is_stopping and not self._goes_on(task, end.reason):
+            self._schedule.succeeded(end.key, end.next_steps, end.splits)
+        elif not self._is_stopping and not self._goes_on(task, end):
             self._schedule.failed(end.key, end.reason)
         if self._schedule.failure:
             self._give_up_waiting()
@@ -142,28 +142,20 @@ class RunDriver:
         self._in_gangs.clear()
         self._waiting.clear()
 
-    def _succeeded(self, end: TaskEnd) -> None:
-        most = self._limits.max_num_splits
-        if end.splits > most:
-            reason = f"its foreach has {end.splits} items, and at most {most} are allowed"
-            self._schedule.failed(end.key, f"{reason} (max-num-splits)")
-        else:
-            self._schedule.succeeded(end.key, end.next_steps, end.splits)
-
-    def _goes_on(self, task: TaskPlan, reason: str) -> bool:
+    def _goes_on(self, task: TaskPlan, end: TaskEnd) -> bool:
         """Whether a task goes on after an attempt that failed: with another one, or caught."""
         policy, key = self._policy(task.key), task.key
         if self._schedule.failure or task.failure:
             return False
         following = replace(task, key=replace(key, attempt=key.attempt + 1))
-        if key.attempt < policy.retries:
+        if key.attempt < policy.retries and not end.is_final:
             wait = timedelta(seconds=policy.wait_before(key.attempt + 1))
             self._waiting.append((self._effects.clock.elapsed() + wait, following))
             if wait:
                 self._tell(following.key, WAITING, after=wait)
             return True
         if policy.is_caught:
-            self._start(replace(following, failure=reason))
+            self._start(replace(following, failure=end.reason))
         return policy.is_caught
 
     def _give_up_waiting(self) -> None:

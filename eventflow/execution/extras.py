@@ -83,7 +83,8 @@ class Extras:
         """The failure without the values of secrets."""
         if self.mask is None:
             return failure
-        return Failure(self.mask.text(failure.reason), self.mask.text(failure.traceback))
+        reason, told = self.mask.text(failure.reason), self.mask.text(failure.traceback)
+        return Failure(reason, told, failure.is_final)
 
     def hidden_bytes(self, data: bytes) -> bytes:
         """Output without them."""

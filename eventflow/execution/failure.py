@@ -7,23 +7,33 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from eventflow.errors import EventflowError
+from eventflow.errors import (
+    ArtifactNotStorable,
+    ArtifactReadOnly,
+    EventflowError,
+    InvalidFlow,
+    InvalidMerge,
+    InvalidTransition,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import TracebackType
 
-__all__ = ["Failure"]
+__all__ = ["Failure", "is_final"]
 
 _LONGEST_MESSAGE = 300
+_MISTAKES_OF_CODE = (InvalidFlow, ArtifactReadOnly, InvalidMerge)
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """`reason` is one line, `ValueError: no rows (train.py:31)`; `traceback` has several."""
+    """`reason` is one line, `ValueError: no rows (train.py:31)`; `traceback` has several.
+    `is_final` says that it is the code of the step that is wrong: another attempt is in vain."""
 
     reason: str
     traceback: str
+    is_final: bool = False
 
     @classmethod
     def of(cls, error: BaseException, root: Path) -> Failure:
@@ -32,7 +42,14 @@ class Failure:
         report = traceback.TracebackException(type(error), error, frames)
         if isinstance(error, EventflowError):
             _leave_out_ours(report, root)
-        return cls(f"{_message(error)}{_place(error, root)}", "".join(_lines(report)))
+        reason = f"{_message(error)}{_place(error, root)}"
+        return cls(reason, "".join(_lines(report)), is_final(error))
+
+
+def is_final(error: BaseException) -> bool:
+    """Whether the step would fail again: we say of its code that it is wrong. What depends on a
+    value that the step has made, or on anything else, may be different the next time."""
+    return isinstance(error, _MISTAKES_OF_CODE) and not isinstance(error, InvalidTransition)
 
 
 def _leave_out_ours(report: traceback.TracebackException, root: Path) -> None:
@@ -55,6 +72,10 @@ def _lines(report: traceback.TracebackException) -> Iterator[str]:
 
 
 def _message(error: BaseException) -> str:
+    if isinstance(error, InvalidFlow) and error.problems:  # its place is told behind it
+        first, *others = error.problems
+        more = f" (and {len(others)} more)" if others else ""
+        return f"{type(error).__name__}: {first.message[:_LONGEST_MESSAGE]}{more}"
     if isinstance(error, SystemExit):
         return f"sys.exit({error.code!r}) was called, which a flow must not do"
     lines = _text(error).strip().splitlines()
@@ -70,8 +91,13 @@ def _text(error: BaseException) -> str:
 
 
 def _place(error: BaseException, root: Path) -> str:
+    if isinstance(error, InvalidFlow) and error.problems:
+        first = error.problems[0]
+        return f" ({_short(first.file, root)}:{first.line})"
     if isinstance(error, SyntaxError) and error.filename:
         return f" ({_short(error.filename, root)}:{error.lineno})"
+    if isinstance(error, ArtifactNotStorable) and error.place is not None:
+        return f" ({_short(error.place[0], root)}:{error.place[1]})"
     places = [
         f" ({_short(frame.filename, root)}:{frame.lineno})"
         for frame in traceback.extract_tb(error.__traceback__)

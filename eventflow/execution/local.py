@@ -338,6 +338,7 @@ class LocalExecutor:
             reason=" ".join(report.reason.splitlines()),
             ended_at=self._effects.clock.now(),
             splits=report.splits,
+            is_final=report.is_final,
         )
 
     def _forget_shown(self) -> None:

@@ -149,6 +149,7 @@ class Report:
     next_steps: tuple[str, ...] = ()
     reason: str = ""
     splits: int = 0
+    is_final: bool = False
 
     def to_message(self, **more: Any) -> bytes:
         """As bytes, ready to send."""
@@ -159,6 +160,7 @@ class Report:
                 "next_steps": self.next_steps,
                 "reason": self.reason,
                 "splits": self.splits,
+                "is_final": self.is_final,
                 **more,
             }
         )
@@ -171,6 +173,7 @@ class Report:
             next_steps=tuple(message["next_steps"]),
             reason=str(message["reason"]),
             splits=int(message["splits"]),
+            is_final=bool(message["is_final"]),
         )
 
 

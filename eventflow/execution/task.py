@@ -14,11 +14,18 @@ from typing import TYPE_CHECKING
 from eventflow.authoring.caught import CaughtFailure
 from eventflow.authoring.current import running
 from eventflow.authoring.flow_spec import FlowSpec
+from eventflow.authoring.source import place_of_assignment
 from eventflow.authoring.transition import FOREACH_ITEMS, Transition
-from eventflow.errors import EventflowError, FlowProblem, InvalidFlow, ObjectMissing
+from eventflow.errors import (
+    ArtifactNotStorable,
+    EventflowError,
+    FlowProblem,
+    InvalidFlow,
+    ObjectMissing,
+)
 from eventflow.execution.exit_hooks import EXIT_HOOK
 from eventflow.execution.extras import Extras
-from eventflow.execution.failure import Failure
+from eventflow.execution.failure import Failure, is_final
 from eventflow.execution.given import given, save_made
 from eventflow.execution.lazy import LazyValues, inputs_of, levels_of
 from eventflow.execution.messages import Report
@@ -106,7 +113,8 @@ class Attempt:
                 setattr(work.flow, how.catch_artifact, None)
             return self._record(work, transition)
         except Exception as error:
-            if not how.is_caught or self._task.key.attempt < how.retries:
+            is_last = self._task.key.attempt >= how.retries or is_final(error)
+            if not (how.is_caught and is_last):
                 raise
             failure = self._extras.hidden(Failure.of(error, root))
             if self._extras.prints_caught:
@@ -133,7 +141,11 @@ class Attempt:
 
     def _record(self, work: _Work, transition: Transition) -> TaskRecord:
         inherited = self._inherited(work.flow)
-        new = save_made(self._store, self._task.run.project, work.flow._new_artifacts())
+        try:
+            new = save_made(self._store, self._task.run.project, work.flow._new_artifacts())
+        except ArtifactNotStorable as error:
+            error.place = place_of_assignment(type(work.flow), self._task.key.step, error.artifact)
+            raise
         self._world.effects.faults.reach("task.values-saved")
         work.stored = {**inherited, **new}
         return TaskRecord(
@@ -226,7 +238,7 @@ class Attempt:
         except EventflowError as error:
             # The failure itself is what matters; that its output is lost is said with it.
             reason += f"; its output could not be kept: {error}"
-        return Report(Outcome.FAILED, (), reason)
+        return Report(Outcome.FAILED, (), reason, is_final=failure.is_final)
 
     def _keep_output(self) -> None:
         flush_streams()

@@ -85,11 +85,13 @@ class _FanOut:
 
 @dataclass(slots=True)
 class Schedule:
-    """How far a run has come: `finished` has the attempts that succeeded, by `step/task`."""
+    """How far a run has come: `finished` has the attempts that succeeded, by `step/task`. A run of
+    which a task opens more than `max_num_splits` others fails there."""
 
     graph: FlowGraph
     finished: dict[str, TaskKey] = field(default_factory=dict)
     failure: str = ""
+    max_num_splits: int | None = None
     _nodes: dict[str, StepNode] = field(default_factory=dict)
     _waiting: deque[Ready | _FanOut] = field(default_factory=deque)
     _running: dict[tuple[str, str], _Place] = field(default_factory=dict)
@@ -98,9 +100,9 @@ class Schedule:
     _is_at_end: bool = False
 
     @classmethod
-    def begin(cls, graph: FlowGraph) -> Schedule:
+    def begin(cls, graph: FlowGraph, max_num_splits: int | None = None) -> Schedule:
         """The schedule of a run of which nothing is done."""
-        schedule = cls(graph)
+        schedule = cls(graph, max_num_splits=max_num_splits)
         schedule._nodes = {node.name: node for node in graph.steps}
         schedule._wait(graph.start, (), _Place())
         return schedule
@@ -146,7 +148,8 @@ class Schedule:
         return set(next_steps) == set(node.next_steps) and is_fan_out == (splits > 0)
 
     def succeeded(self, key: TaskKey, next_steps: tuple[str, ...], splits: int = 0) -> None:
-        """An attempt succeeded and went to `next_steps`: where its graph says, or the run fails."""
+        """An attempt succeeded and went to `next_steps`: where its graph says, or the run fails.
+        It fails too when that opens too many tasks, but then the attempt counts as finished."""
         node = self._nodes[key.step]
         if not self.allows(key.step, next_steps, splits):
             self.failed(key, f"it went to {_names(next_steps)}, not to {_names(node.next_steps)}")
@@ -154,7 +157,9 @@ class Schedule:
         place = self._running.pop((key.step, key.task))
         self.finished[f"{key.step}/{key.task}"] = key
         self._is_at_end = self._is_at_end or node.name == self.graph.end
-        if node.kind in _FANS_OUT:
+        if self.max_num_splits is not None and splits > self.max_num_splits:
+            self.failure = self.failure or _too_many(key, splits, self.max_num_splits)
+        elif node.kind in _FANS_OUT:
             gang = node.kind is StepKind.PARALLEL
             self._waiting.append(_FanOut(next_steps[0], key, place, splits, gang))
         elif node.kind is StepKind.SPLIT:
@@ -221,6 +226,14 @@ def _branch(place: _Place, split: TaskKey, index: int, count: int) -> _Place:
 
 def _shown(key: TaskKey) -> str:
     return key.step if key.task == _ROOT else f"{key.step}/{key.task}"
+
+
+def _too_many(key: TaskKey, splits: int, most: int) -> str:
+    return (
+        f"Step {_shown(key)} opens {splits} tasks, and at most {most} are allowed: raise"
+        " --max-num-splits (for runners EVENTFLOW_RUNNER__MAX_NUM_SPLITS), or have fewer items. A"
+        " resumed run does not repeat the step"
+    )
 
 
 def _names(steps: tuple[str, ...]) -> str:

@@ -82,7 +82,8 @@ class TaskPlan:
 @dataclass(frozen=True, slots=True)
 class TaskEnd:
     """An attempt ended. SUCCEEDED means: its artifacts.json stands. `reason` says otherwise why,
-    in one line; the traceback is in its stderr. `splits` is how many tasks a foreach opens."""
+    in one line; the traceback is in its stderr. `splits` is how many tasks a foreach opens. What
+    failed and `is_final` would fail again however often it is repeated."""
 
     run_id: str
     key: TaskKey
@@ -91,6 +92,7 @@ class TaskEnd:
     reason: str
     ended_at: datetime
     splits: int = 0
+    is_final: bool = False
 
 
 @dataclass(frozen=True, slots=True)

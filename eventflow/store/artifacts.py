@@ -235,7 +235,8 @@ def _encode(name: str, value: object) -> Encoded:
     except ArtifactNotStorable as error:
         raise ArtifactNotStorable(
             f"Artifact {name!r} cannot be stored: {error}. Keep that out of `self`, or give its"
-            " class __getstate__ and __setstate__."
+            " class __getstate__ and __setstate__.",
+            artifact=name,
         ) from error
 
 

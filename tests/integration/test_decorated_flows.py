@@ -40,6 +40,39 @@ class TestRetryAndCatch:
         assert reader.latest["start"].task.data.attempt == 2
         assert done.stderr.count("not yet") == 4  # the line of code and the error, twice
 
+    def test_what_is_wrong_with_the_code_of_a_step_is_not_repeated_and_a_value_is(
+        self, reader: Reader
+    ) -> None:
+        done = reader.run(
+            """
+            class F(FlowSpec):
+                @retry(times=1, minutes_between_retries=0)
+                @step
+                def start(self):
+                    self.rows = [] if current.retry_count == 0 else [1]
+                    self.next(self.each, foreach="rows")
+                @catch(var="why")
+                @retry(times=1, minutes_between_retries=0)
+                @step
+                def each(self):
+                    setattr(self, "index", 1)
+                    self.next(self.join)
+                @retry(times=1, minutes_between_retries=0)
+                @step
+                def join(self, inputs):
+                    print("each failed:", inputs[0].why)
+                    setattr(self, "index", 1)
+                    self.next(self.end)
+                @step
+                def end(self): ...
+            """
+        )
+
+        assert "Step join failed: ArtifactReadOnly: self.index is taken" in done.stdout
+        assert done.stdout.count("each failed: ArtifactReadOnly: self.index is taken") == 1
+        attempts = {each: reader.latest[each].task.current_attempt for each in ("start", "each")}
+        assert attempts == {"start": 1, "each": 0}
+
     def test_a_caught_failure_can_be_printed_or_not(self, reader: Reader) -> None:
         flow = """
             class F(FlowSpec):

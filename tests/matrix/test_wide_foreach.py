@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from eventflow.model.run import RunState
+from tests.matrix.odd_flows import flow
 from tests.matrix.play import Stage
 
 SOURCE = """
@@ -52,6 +53,27 @@ if __name__ == "__main__":
     Matrix()
 """
 
+SMALL = flow(
+    """
+    @step
+    def start(self):
+        self.numbers = range(8)
+        self.next(self.each, foreach="numbers")
+
+    @step
+    def each(self):
+        self.next(self.join)
+
+    @step
+    def join(self, inputs):
+        self.next(self.end)
+
+    @step
+    def end(self):
+        pass
+    """
+)
+
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
@@ -72,7 +94,20 @@ def test_more_items_than_are_allowed_are_refused_before_one_runs(stage: Stage) -
     played = stage.flow(SOURCE, "--count", "8", "--max-num-splits", "7")
 
     assert played.run.state is RunState.FAILED
-    assert played.run.reason == (
-        "Step start failed: its foreach has 8 items, and at most 7 are allowed (max-num-splits)"
+    assert played.run.reason.startswith(
+        "Step start opens 8 tasks, and at most 7 are allowed: raise --max-num-splits"
     )
     assert played.tasks("each") == {}
+
+
+@pytest.mark.parametrize("stage", ["local"], indirect=True)
+def test_a_resumed_run_has_its_own_limit_and_keeps_the_step_that_came_over_it(stage: Stage) -> None:
+    refused = stage.flow(SMALL, "--max-num-splits", "7")
+
+    still = stage.resume(refused, "--max-num-splits", "6")
+    through = stage.resume(refused, "--max-num-splits", "8")
+
+    assert "opens 8 tasks, and at most 6 are allowed" in str(still.run.reason)
+    assert still.tasks("each") == {}
+    assert through.run.state is RunState.SUCCEEDED, through.done.stderr
+    assert through.tasks("start")["0"].origin_pathspec is not None

@@ -137,17 +137,16 @@ class Driven:
         """An attempt, `step/task/attempt`, ends well; it goes where its graph says."""
         key = self._key(path)
         following = self.plan.graph.step(key.step).next_steps if to is None else to
-        self._ends(key, Outcome.SUCCEEDED, following, "", splits)
-
-    def fails(self, path: str, reason: str = "ValueError: no rows") -> None:
-        """An attempt fails."""
-        self._ends(self._key(path), Outcome.FAILED, (), reason, 0)
-
-    def _ends(
-        self, key: TaskKey, outcome: Outcome, following: tuple[str, ...], reason: str, splits: int
-    ) -> None:
         run_id = self.plan.request.run_id
-        self.driver.task_ended(TaskEnd(run_id, key, outcome, following, reason, NOW, splits))
+        self.driver.task_ended(TaskEnd(run_id, key, Outcome.SUCCEEDED, following, "", NOW, splits))
+
+    def fails(
+        self, path: str, reason: str = "ValueError: no rows", *, is_final: bool = False
+    ) -> None:
+        """An attempt fails."""
+        run_id, key = self.plan.request.run_id, self._key(path)
+        end = TaskEnd(run_id, key, Outcome.FAILED, (), reason, NOW, is_final=is_final)
+        self.driver.task_ended(end)
 
     def _key(self, path: str) -> TaskKey:
         step, task, attempt = path.split("/")

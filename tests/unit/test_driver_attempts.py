@@ -13,8 +13,9 @@ from eventflow.model.completion import Outcome
 from eventflow.model.graph import StepKind
 from eventflow.model.policy import StepPolicy
 from eventflow.model.run import WAITING
+from eventflow.model.task import TaskKey
 from eventflow.store.local import LocalStore
-from tests.support.driven import Driven, graph, node, plan_of
+from tests.support.driven import Driven, finish, graph, node, plan_of
 
 THRICE = StepPolicy(retries=2, retry_wait_s=60, retry_backoff=2)
 AT_ONCE = StepPolicy(retries=2)
@@ -124,6 +125,14 @@ class TestRetries:
         assert driven.driver.end is not None
         assert driven.driver.end.reason == "Step train failed: third"
 
+    def test_an_attempt_that_fails_for_good_is_not_repeated(self, store: LocalStore) -> None:
+        driven = line(store, THRICE)
+
+        driven.fails("train/0/0", "no self.next", is_final=True)
+
+        assert driven.driver.end is not None
+        assert driven.driver.end.reason == "Step train failed: no self.next"
+
     def test_a_repeated_attempt_has_the_inputs_and_the_item_of_the_first(
         self, store: LocalStore
     ) -> None:
@@ -193,7 +202,7 @@ class TestRetries:
 
         assert end is not None
         assert end.outcome is Outcome.FAILED
-        assert end.reason.startswith("Step wide failed: ")
+        assert end.reason.startswith("Step wide ")
 
 
 class TestCatch:
@@ -307,9 +316,22 @@ class TestRoom:
         assert just.executor.paths[1:] == [f"each/0-{n}/0" for n in range(3)]
         assert more.executor.paths[1:] == []
         assert more.driver.end is not None
-        assert more.driver.end.reason == (
-            "Step start failed: its foreach has 4 items, and at most 3 are allowed (max-num-splits)"
+        assert more.driver.end.reason.startswith(
+            "Step start opens 4 tasks, and at most 3 are allowed: raise --max-num-splits"
         )
+        assert list(more.driver.end.manifest) == ["start/0"]
+
+    def test_whoever_takes_a_run_over_has_a_limit_of_its_own(self, store: LocalStore) -> None:
+        first = fan_out(store, 4)
+        finish(store, first.plan, TaskKey(1, "start"), splits=4)
+
+        later = Driven(plan_of(first.plan.graph, 2), store, limits=RunLimits(max_num_splits=3))
+        later.driver.begin(reuse=True)
+
+        assert later.executor.paths == []
+        assert later.driver.end is not None
+        assert "opens 4 tasks, and at most 3 are allowed" in later.driver.end.reason
+        assert list(later.driver.end.manifest) == ["start/0"]
 
 
 class TestCancel:
