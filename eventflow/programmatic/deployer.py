@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from eventflow import deploy
 from eventflow.context import world
-from eventflow.errors import InvalidSettings, NotFound
+from eventflow.errors import InvalidSettings, NotFound, UnknownProvider
 from eventflow.programmatic.deployed import DeployedFlow
-from eventflow.programmatic.flow_file import FlowFile
+from eventflow.programmatic.program import FlowProgram
 
 if TYPE_CHECKING:
-    import os
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
+    from eventflow.programmatic.flow_file import FlowFile
     from eventflow.programmatic.process import FlowProcess
 
 __all__ = ["Deployer", "EventflowDeployer"]
@@ -23,56 +23,23 @@ __all__ = ["Deployer", "EventflowDeployer"]
 _SET_HERE = ("json", "dry_run")
 
 
-class Deployer:
+class Deployer(FlowProgram):
     """The deploying of a flow's file: `Deployer("flow.py", production=True).eventflow().create()`.
 
     `top_level_options` are what stands before a command: `branch="b"`, `production=True`.
     """
 
-    def __init__(
-        self,
-        flow_file: str | os.PathLike[str],
-        show_output: bool = True,
-        profile: str | None = None,
-        env: Mapping[str, str] | None = None,
-        cwd: str | os.PathLike[str] | None = None,
-        file_read_timeout: float = 3600,
-        **top_level_options: object,
-    ) -> None:
-        """`show_output` prints what the deploy says. `env` adds to the environment.
-
-        `file_read_timeout` is how many seconds it may take.
-
-        Raises:
-            NotFound: there is no such file.
-            InvalidOption: a profile is given: there are none.
-        """
-        self._file = FlowFile.of(
-            flow_file,
-            profile=profile,
-            env=env,
-            cwd=cwd,
-            file_read_timeout=file_read_timeout,
-            before=top_level_options,
-        )
-        self._show_output = show_output
-        self._processes: list[FlowProcess] = []
-
     def eventflow(self) -> EventflowDeployer:
         """Deploys to eventflow: the one provider there is."""
         return EventflowDeployer(self._file, self._processes, show_output=self._show_output)
 
-    def cleanup(self) -> None:
-        """End what still runs. What was deployed stays."""
-        for process in self._processes:
-            process.end()
-        self._processes.clear()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.cleanup()
+    def __getattr__(self, name: str) -> NoReturn:
+        if name.startswith("_"):  # asked by copy and pickle
+            raise AttributeError(name)
+        raise UnknownProvider(
+            f"Deployer has no {name}(…): flows are deployed to eventflow, with"
+            " Deployer(file).eventflow().create()."
+        )
 
 
 class EventflowDeployer:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["FlowOptions", "text_of", "words_of"]
 
 _OTHER_NAMES = {"decospecs": "with", "tags": "tag"}
-"""Metaflow's names of options that can be given several times."""
+"""Metaflow's names of options that can be given several times; `with` is no name in Python."""
+_NAMES_IN_PYTHON = {option: name for name, option in _OTHER_NAMES.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,20 @@ class FlowOptions:
         after = {name: _by_name(each) for name, each in said["commands"].items()}
         return cls(said["flow"], _by_name(said["options"]), after)
 
+    def check_before(self, before: Mapping[str, object]) -> None:
+        """Check options that stand before a command.
+
+        Raises:
+            InvalidOption: all that is wrong with names and values.
+        """
+        _, mistakes = _words(self.before, before, self._before)
+        if mistakes:
+            raise InvalidOption("\n".join(mistakes))
+
+    @property
+    def _before(self) -> str:
+        return f"{self.flow}, before a command,"
+
     def words(
         self,
         command: str,
@@ -63,7 +79,7 @@ class FlowOptions:
         if command not in self.after:
             raise InvalidOption(f"{self.flow} has no command {command!r}.")
         known = {name: each for name, each in self.after[command].items() if name not in kept}
-        first, mistakes = _words(self.before, before, f"{self.flow}, before a command,")
+        first, mistakes = _words(self.before, before, self._before)
         last, more = _words(known, after, f"{self.flow} {command}")
         if mistakes or more:
             raise InvalidOption("\n".join([*mistakes, *more]))
@@ -140,14 +156,21 @@ def _words(
     for name, value in given.items():
         option = known.get(name) or known.get(_OTHER_NAMES.get(name, ""))
         if option is None:
-            there = ", ".join(sorted(known)) or "none"
-            mistakes.append(f"{where} has no option {name!r}; it has: {there}.")
+            mistakes.append(f"{where} has no option {name!r}{_there(known, name)}")
             continue
         try:
             words += _option_words(option, value)
         except InvalidOption as error:
             mistakes.append(f"{where}, option {name!r}: {error}")
     return words, mistakes
+
+
+def _there(known: Mapping[str, _Option], name: str) -> str:
+    """What there is instead, by the names that Python code gives them."""
+    names = sorted(_NAMES_IN_PYTHON.get(each, each) for each in known)
+    near = get_close_matches(name, names, 1)
+    there = f"has: {', '.join(names) or 'none'}."
+    return f"; did you mean {near[0]!r}? It {there}" if near else f"; it {there}"
 
 
 def _option_words(option: _Option, value: object) -> Iterator[str]:

@@ -15,56 +15,27 @@ from eventflow.programmatic.executing import (
     ExecutingRun,
     has_begun,
 )
-from eventflow.programmatic.flow_file import FlowFile, failure
+from eventflow.programmatic.flow_file import failure
+from eventflow.programmatic.program import FlowProgram
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Mapping
+    from datetime import timedelta
 
     from eventflow.programmatic.process import FlowProcess
 
 __all__ = ["Runner"]
 
 _ATTRIBUTE_OPTION = "runner_attribute_file"
-_NOT_BEGUN = "The run did not begin within {} seconds, and was ended."
 
 
-class Runner:
+class Runner(FlowProgram):
     """Runs the flow of a file, each time in a process of its own.
 
     `top_level_options` are what stands before a command: `branch="b"`, `production=True`. Those
     of `run` and `resume` are parameters of the flow and options of the command; a list is given
-    for an option that can be repeated. Leaving it as a context manager ends what still runs.
+    for an option that can be repeated: `tags=[…]`, `decospecs=[…]` for `--with`.
     """
-
-    def __init__(
-        self,
-        flow_file: str | os.PathLike[str],
-        show_output: bool = True,
-        profile: str | None = None,
-        env: Mapping[str, str] | None = None,
-        cwd: str | os.PathLike[str] | None = None,
-        file_read_timeout: float = 3600,
-        **top_level_options: object,
-    ) -> None:
-        """`show_output` prints what `run` and `resume` print. `env` adds to the environment.
-
-        `file_read_timeout` is how many seconds a run may take to begin.
-
-        Raises:
-            NotFound: there is no such file.
-            InvalidOption: a profile is given: there are none.
-        """
-        self._file = FlowFile.of(
-            flow_file,
-            profile=profile,
-            env=env,
-            cwd=cwd,
-            file_read_timeout=file_read_timeout,
-            before=top_level_options,
-        )
-        self._show_output = show_output
-        self._processes: list[FlowProcess] = []
 
     def run(self, **parameters: object) -> ExecutingRun:
         """Run it to its end, whatever that is. Ctrl-C cancels the run.
@@ -92,18 +63,6 @@ class Runner:
         """As `async_run`, going on with an earlier run."""
         return await self._begin("resume", options, step_to_resume)
 
-    def cleanup(self) -> None:
-        """End what still runs."""
-        for process in self._processes:
-            process.end()
-        self._processes.clear()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.cleanup()
-
     async def __aenter__(self) -> Self:
         return self
 
@@ -123,49 +82,69 @@ class Runner:
         return process
 
     def _to_its_end(self, process: FlowProcess) -> ExecutingRun:
-        echo = _Echo(process) if self._show_output else None
-        deadline = time.monotonic() + self._file.patience.total_seconds()
-        try:
+        patience = self._file.patience
+        with (
+            _Echo(process, is_on=self._show_output) as echo,
+            _Beginning(process, patience) as begin,
+        ):
             while not process.wait(LOOK_EVERY):
-                if echo is not None:
-                    echo.pass_on()
-                self._mind(process, deadline)
-        except BaseException:
-            process.end()
-            raise
-        finally:
-            if echo is not None:
                 echo.pass_on()
+                begin.look()
         return _executing(process)
 
     async def _begin(
         self, command: str, given: Mapping[str, object], argument: str | None = None
     ) -> ExecutingRun:
         process = await asyncio.to_thread(self._start, command, given, argument)
-        deadline = time.monotonic() + self._file.patience.total_seconds()
-        try:
+        with _Beginning(process, self._file.patience) as begin:
             while not has_begun(process) and process.returncode is None:
-                self._mind(process, deadline)
+                begin.look()
                 await asyncio.sleep(LOOK_EVERY.total_seconds())
-        except BaseException:
-            process.end()
-            raise
         return _executing(process)
 
-    def _mind(self, process: FlowProcess, deadline: float) -> None:
-        if time.monotonic() > deadline and not has_begun(process):
-            raise TimedOut(_NOT_BEGUN.format(self._file.patience.total_seconds()))
+
+class _Beginning:
+    """A run that has so much time to begin. Leaving with an error ends its process."""
+
+    def __init__(self, process: FlowProcess, patience: timedelta) -> None:
+        self._process, self._patience = process, patience
+        self._deadline = time.monotonic() + patience.total_seconds()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            self._process.end()
+
+    def look(self) -> None:
+        """Look whether it has begun where it should have.
+
+        Raises:
+            TimedOut: it has not.
+        """
+        if time.monotonic() > self._deadline and not has_begun(self._process):
+            seconds = self._patience.total_seconds()
+            raise TimedOut(f"The run did not begin within {seconds} seconds, and was ended.")
 
 
 class _Echo:
-    """Passes on what a process prints, to where this process prints."""
+    """Passes on what a process prints, to where this process prints; the rest on leaving."""
 
-    def __init__(self, process: FlowProcess) -> None:
-        self._out, self._err = Text(process.output("stdout")), Text(process.output("stderr"))
+    def __init__(self, process: FlowProcess, *, is_on: bool) -> None:
+        streams = ("stdout", "stderr") if is_on else ()
+        self._texts = {each: Text(process.output(each)) for each in streams}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.pass_on()
 
     def pass_on(self) -> None:
         """What came since the last call."""
-        for text, stream in ((self._out, sys.stdout), (self._err, sys.stderr)):
+        for name, text in self._texts.items():
+            stream = getattr(sys, name)
             for piece in text.read():
                 stream.write(piece)
                 stream.flush()

@@ -18,6 +18,7 @@ from eventflow.errors import (
     InvalidSettings,
     NotFound,
     TimedOut,
+    UnknownProvider,
 )
 from eventflow.model.run import RunState
 from tests.acceptance.installation import Installation
@@ -230,6 +231,10 @@ def test_what_cannot_be_deployed_says_why(world: World, tmp_path: Path) -> None:
         Deployer(file).eventflow().create(suffixes=".csv")
     with pytest.raises(InvalidOption, match="has no option 'dry_run'"):
         Deployer(file).eventflow().create(dry_run=True)
+    with pytest.raises(InvalidOption, match="before a command, has no option 'brunch'"):
+        Deployer(file, brunch="b")
+    with pytest.raises(UnknownProvider, match=r"has no argo_workflows\(…\): .*\.eventflow\(\)"):
+        Deployer(file).argo_workflows()
     file.write_text(FLOW.format(name="Wrong").replace("self.end", "self.nowhere"))
     with pytest.raises(CommandFailed, match=r"wrong\.py:\d+: "):
         Deployer(file).eventflow().create()

@@ -177,7 +177,7 @@ def test_what_the_flow_does_not_take_is_refused_before_anything_runs(
     with pytest.raises(InvalidOption, match=message):
         Runner(flow).run(**given)
     with pytest.raises(InvalidOption, match="before a command, has no option 'brunch'"):
-        Runner(flow, brunch="b").run()
+        Runner(flow, brunch="b")
 
     assert not (world.settings.folder / "store" / "projects").exists()
 

@@ -15,6 +15,9 @@ NOTHING = (
     " dict of these."
 )
 
+BEFORE = "It has: branch, config_value, production."
+AFTER = "It has: alpha, decospecs, live, set_here, tags, with_dash."
+
 
 def _option(*spellings: str, **said: Any) -> dict[str, Any]:
     plain = {
@@ -103,8 +106,8 @@ def test_all_mistakes_are_told_at_once_with_what_there_is() -> None:
 
     lines = str(caught.value).splitlines()
     assert lines == [
-        "F, before a command, has no option 'brunch'; it has: branch, config_value, production.",
-        "F run has no option 'alpa'; it has: alpha, live, set_here, tag, with, with_dash.",
+        f"F, before a command, has no option 'brunch'; did you mean 'branch'? {BEFORE}",
+        f"F run has no option 'alpa'; did you mean 'alpha'? {AFTER}",
         "F run, option 'live': 'yes' is neither True nor False.",
         f"F run, option 'alpha': {NOTHING}",
     ]
@@ -114,6 +117,13 @@ def test_what_the_caller_sets_itself_and_arguments_are_no_options() -> None:
     for name in ("set_here", "step"):
         with pytest.raises(InvalidOption, match=f"no option '{name}'"):
             OPTIONS.words("run", {}, {name: "x"}, kept=["set_here"])
+
+
+def test_options_before_a_command_are_checked_without_one() -> None:
+    OPTIONS.check_before({"branch": "b", "production": True})
+
+    with pytest.raises(InvalidOption, match="before a command, has no option 'nope'; it has: bra"):
+        OPTIONS.check_before({"nope": 1})
 
 
 def test_a_command_that_the_flow_has_not_is_an_error() -> None:
