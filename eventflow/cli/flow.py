@@ -13,6 +13,7 @@ from eventflow.cli.flow_parameters import config_options, take_configs
 from eventflow.cli.flow_run import resume_command, run_command
 from eventflow.cli.flow_target import Target
 from eventflow.cli.flow_trigger import trigger_command
+from eventflow.cli.guiding import GuidedCommand, GuidedGroup
 from eventflow.cli.output import as_json_option, print_values
 from eventflow.model.graph import StepKind
 
@@ -32,6 +33,7 @@ def main(flow_class: type) -> None:
 def _command_line(flow_class: type) -> click.Group:
     @click.group(
         flow_class.__name__,
+        cls=GuidedGroup,
         help=(flow_class.__doc__ or "").strip() or None,
         invoke_without_command=True,
         context_settings={"help_option_names": ["-h", "--help"]},
@@ -108,7 +110,7 @@ def _indented(text: str) -> str:
     return "\n".join(f"    {line}".rstrip() for line in text.splitlines())
 
 
-@click.command("deploy")
+@click.command("deploy", cls=GuidedCommand)
 @click.option("--dry-run", is_flag=True, help="Say what would be deployed.")
 @click.option("--package-suffixes", default="", help="Further files to package: .csv,.sql")
 @click.option("--tag", "tags", multiple=True, help="A tag of each run of it; repeatable.")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import click
 
+from eventflow.cli.guiding import GuidedGroup
 from eventflow.cli.output import as_json_option, print_rows
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ class _Target(Protocol):
     def namespace(self, *, is_deploy: bool) -> Namespace: ...
 
 
-@click.group("card")
+@click.group("card", cls=GuidedGroup)
 def card() -> None:
     """The reports that @card makes of tasks."""
 

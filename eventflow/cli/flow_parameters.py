@@ -12,6 +12,7 @@ from eventflow.authoring.config import ConfigDeclaration
 from eventflow.authoring.configs import give_configs, resolved_parameters
 from eventflow.authoring.graph import check as problems_of
 from eventflow.authoring.members import configs_of
+from eventflow.cli.guiding import GuidedCommand
 from eventflow.errors import InvalidFlow, InvalidParameter
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ _PATHS_VARIABLE = "EVENTFLOW_FLOW_CONFIG"
 _VALUES_VARIABLE = "EVENTFLOW_FLOW_CONFIG_VALUE"
 
 
-class CommandWithParameters(click.Command):
+class CommandWithParameters(GuidedCommand):
     """A command with an option for each parameter of its flow.
 
     What is said of parameters may hang on configurations, so the options are made when the ones

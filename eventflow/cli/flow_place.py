@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from eventflow.cli.existing import existing_world
@@ -12,10 +14,14 @@ if TYPE_CHECKING:
 
     from eventflow.cli.flow_target import Target
     from eventflow.client.run import Run
+    from eventflow.client.step import Step
     from eventflow.client.task import Task
     from eventflow.context import World
 
 __all__ = ["Part", "latest_or_named", "look", "part_of"]
+
+_TASK = re.compile(r"0(\.\d+)?(-\d+(\.\d+)?)*")  # see model.task.TaskKey
+_MOST_SHOWN = 5
 
 
 def look(target: Target) -> World:
@@ -43,10 +49,11 @@ class Part:
         self.run, self.step, self.task = run, step, task
 
     def tasks(self) -> Sequence[Task]:
-        """The tasks that have ended, in the order of the graph.
+        """The tasks that have ended, in the order of the graph; of a task that may still come
+        nothing.
 
         Raises:
-            NotFound: the run has no such step.
+            NotFound: the run has no such step, or no such task and will have none.
         """
         from eventflow.client.step import Step
 
@@ -55,7 +62,18 @@ class Part:
         step = Step(f"{self.run.namespace}/{self.run.pathspec}/{self.step}")
         if self.task is None:
             return list(step.tasks())
-        return [step[self.task]] if self.task in step else []
+        if self.task in step:
+            return [step[self.task]]
+        if _TASK.fullmatch(self.task) and not self.run.finished:
+            return []
+        raise NotFound(_no_task(step, self.task))
+
+
+def _no_task(step: Step, task: str) -> str:
+    ended = [each.id for each in islice(step.tasks(), _MOST_SHOWN + 1)]
+    shown = ", ".join(ended[:_MOST_SHOWN] + ["…"][: len(ended) - _MOST_SHOWN])
+    there = f"those that have ended are {shown}" if ended else "none has ended"
+    return f"Step {step.id!r} of run {step.path_components[1]} has no task {task!r}; {there}."
 
 
 def part_of(target: Target, text: str, *, least: int = 1) -> Part:

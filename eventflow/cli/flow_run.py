@@ -13,6 +13,7 @@ from eventflow.authoring.graph import graph_of
 from eventflow.cli.flow_options import Beginning, attribute_file_option, with_option
 from eventflow.cli.flow_parameters import CommandWithParameters, given_parameters
 from eventflow.cli.flow_target import Target
+from eventflow.cli.guiding import GuidedCommand
 
 if TYPE_CHECKING:
     from eventflow.execution.cloning import Origin
@@ -96,7 +97,7 @@ def resume_command() -> click.Command:
         plan = _plan(target, dict(request.parameters), options, request)
         _execute(target, plan, options, Origin(place, step))
 
-    return click.Command(
+    return GuidedCommand(
         "resume",
         callback=resume,
         params=[

@@ -251,8 +251,9 @@ def test_one_run_or_many_not_both(ask: Ask, run: RunRequest) -> None:
         (("dump", "{run}"), InvalidName, "RUN/STEP, or RUN/STEP/TASK"),
         (("dump", "{run}/start/0/model"), InvalidName, "names nothing here"),
         (("dump", "{run}/nope"), NotFound, "no step 'nope'; it has: start, end"),
-        (("dump", "{run}/start/0-7"), NotFound, "has ended: there is nothing"),
-        (("logs", "{run}/start/0-7"), NotFound, "has ended: nothing is known"),
+        (("dump", "{run}/start/0-7"), NotFound, "no task '0-7'; those that have ended are 0."),
+        (("logs", "{run}/start/99"), NotFound, "no task '99'; those that have ended are 0."),
+        (("dump", "{run}/start/99"), NotFound, "no task '99'; those that have ended are 0."),
         (("logs", "rzzzzzzz"), NotFound, "No run of Train"),
         (("logs", "//"), InvalidName, "RUN, RUN/STEP, or"),
         (("tag", "add", "--run-id", "{run}", ""), InvalidTag, "cannot be empty"),
@@ -267,6 +268,47 @@ def test_a_mistake_is_an_error_that_says_what_is_right(
 
     assert isinstance(result.exception, kind)
     assert said in str(result.exception)
+
+
+def test_a_task_that_may_still_come_has_not_ended(ask: Ask, history: History) -> None:
+    run = history.begin()
+
+    dumped, logged = (ask(word, f"{run.run_id}/start/0-7") for word in ("dump", "logs"))
+
+    assert "has ended: there is nothing" in str(dumped.exception)
+    assert "has ended: nothing is known" in str(logged.exception)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("argo-workflows create", "No such command 'argo-workflows'. Make the flow live with `dep"),
+        ("step-functions create", "Make the flow live with `deploy`"),
+        ("airflow create", "Make the flow live with `deploy`"),
+        ("kubernetes step", "start `eventflow runner` on the machines that shall have them"),
+        ("batch step", "start `eventflow runner`"),
+        ("package list", "`deploy` makes the code package"),
+        ("step start", "`resume STEP` runs the flow anew from a step on"),
+        ("card create", "write @card above the step"),
+        ("card lst", "Did you mean 'list'?"),
+        ("deplyo", "Did you mean 'deploy'?"),
+        ("qqq", "There are: card, check, deploy,"),
+        ("--metadata local run", "where runs are kept is a setting: EVENTFLOW_STORE__URL"),
+        ("--environment conda run", "say the packages of a step with @pypi"),
+        ("--config a b run", "this flow has no Config"),
+        ("run --decospecs retry", "write --with"),
+        ("run --namespace a", "write --branch or --production, before the command"),
+        ("deploy --authorize t", "a deploy needs no token"),
+        ("resume --run-id x", "write --origin-run-id"),
+    ],
+)
+def test_a_word_that_there_is_not_is_answered_with_what_to_write(
+    words: str, said: str, ask: Ask
+) -> None:
+    result = ask(*words.split())
+
+    assert result.exit_code == 2
+    assert said in " ".join(result.stderr.split())
 
 
 @pytest.mark.parametrize("words", [("logs", "a", "b"), ("logs", "show")])
