@@ -11,11 +11,12 @@ import inspect
 import sys
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 from eventflow.authoring.configs import resolved
 from eventflow.authoring.members import class_attribute
-from eventflow.errors import FlowProblem, InvalidDecorator, InvalidFlow
+from eventflow.authoring.misuse import leave_mistake
+from eventflow.errors import InvalidDecorator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -155,10 +156,10 @@ def _leave(note: Note, method: Method) -> Method:
     """Leave a note on a method, before those of the decorators below it.
 
     Raises:
-        InvalidFlow: it is no method that is decorated.
+        InvalidFlow: it is neither a method nor a class that is decorated.
     """
     if isinstance(method, type) or not hasattr(method, "__dict__"):
-        message = f"@{note.name} stands on a method of a flow, a step."
-        raise InvalidFlow([FlowProblem(message, *note.place)])
+        message = f"@{note.name} stands on a step: put it above a method of the flow."
+        return cast("Method", leave_mistake(method, message, note.place))
     vars(method)[_MARK] = (note, *notes_of(method))
     return method

@@ -12,6 +12,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from eventflow.authoring.misuse import checked
 from eventflow.errors import FlowProblem
 from eventflow.model.graph import ExitHooks
 
@@ -34,6 +35,7 @@ class _Declared:
     place: Place
 
 
+@checked("@exit_hook stands on a flow: put it above the class.")
 def exit_hook(
     *, on_success: Any = (), on_error: Any = (), options: Any = None
 ) -> Callable[[Flow], Flow]:
@@ -42,7 +44,7 @@ def exit_hook(
 
     A function that takes `run` is given the `Run`. Each has a process of its own and 5 minutes.
     """
-    caller = sys._getframe(1)
+    caller = sys._getframe(2)
     place = caller.f_code.co_filename, caller.f_lineno
     declared = _Declared(on_success, on_error, options, place)
 

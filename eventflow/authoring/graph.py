@@ -13,6 +13,7 @@ from eventflow.authoring.decorator_problems import decorator_problems
 from eventflow.authoring.exit_hook import exit_hook_problems, exit_hooks_of
 from eventflow.authoring.flow_ends import ends_of
 from eventflow.authoring.graph_checks import graph_problems
+from eventflow.authoring.misuse import misuse_problems
 from eventflow.authoring.parameters import parameter_problems
 from eventflow.authoring.project import project_problems
 from eventflow.authoring.pypi import packages_of, pypi_problems
@@ -44,6 +45,7 @@ def check(flow_class: type) -> list[FlowProblem]:
     steps = read_steps(flow_class)
     problems = [
         *_class_problems(flow_class),
+        *misuse_problems(flow_class),
         *project_problems(flow_class),
         *parameter_problems(flow_class),
         *step_problems(flow_class, steps),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, TypeVar
 
 from eventflow.authoring.configs import resolved
+from eventflow.authoring.misuse import checked, leave_mistake
 from eventflow.authoring.source import place_of_class
 from eventflow.errors import FlowProblem, InvalidName
 from eventflow.model.namespace import DEFAULT_PROJECT, Namespace, branch_name, check_project
@@ -18,13 +20,18 @@ _ATTRIBUTE = "__eventflow_project__"
 Flow = TypeVar("Flow", bound=type)
 
 
+@checked("@project stands on a flow: put it above the class.")
 def project(*, name: str) -> Callable[[Flow], Flow]:
     """The project of a flow: what its flows share, and what no other project sees.
 
     `name` has lower-case letters, digits and `_`, at most 128. Subclasses inherit it.
     """
+    caller = sys._getframe(2)
+    place = caller.f_code.co_filename, caller.f_lineno
 
     def decorate(flow_class: Flow) -> Flow:
+        if _ATTRIBUTE in vars(flow_class):
+            leave_mistake(flow_class, "@project stands twice: keep one.", place)
         setattr(flow_class, _ATTRIBUTE, name)
         return flow_class
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from eventflow.authoring.configs import resolved
 from eventflow.authoring.members import class_attribute
-from eventflow.errors import FlowProblem, InvalidFlow
+from eventflow.authoring.misuse import checked
+from eventflow.errors import FlowProblem
 from eventflow.model.policy import Packages
 from eventflow.model.requirement import canonical_name, is_package_name, is_python, is_version
 
@@ -56,8 +57,9 @@ def pypi(
 ) -> Callable[[Method], Method]: ...
 
 
+@checked(_ON_A_STEP, of_flow=False)
 def pypi(
-    method: Any = None,
+    method: Any = None,  # noqa: ARG001 - `checked` decorates it
     /,
     *,
     packages: Mapping[str, str] | None = None,
@@ -70,13 +72,14 @@ def pypi(
     of several. `python` is a version that the machine has, by default the runner's own.
     `disabled` runs the step without an environment, whatever `@pypi_base` says.
     """
-    frame = sys._getframe(1)
+    frame = sys._getframe(2)
     said = _Said(packages, python, disabled, (frame.f_code.co_filename, frame.f_lineno))
-    return _keep(method, said, is_of_flow=False)
+    return _keep(said)
 
 
+@checked(_ON_A_FLOW)
 def pypi_base(
-    flow_class: Any = None,
+    flow_class: Any = None,  # noqa: ARG001 - likewise
     /,
     *,
     packages: Mapping[str, str] | None = None,
@@ -84,9 +87,9 @@ def pypi_base(
     disabled: bool | None = None,
 ) -> Any:
     """The same for every step of a flow; a step adds to it, or says otherwise, with `@pypi`."""
-    frame = sys._getframe(1)
+    frame = sys._getframe(2)
     said = _Said(packages, python, disabled, (frame.f_code.co_filename, frame.f_lineno))
-    return _keep(flow_class, said, is_of_flow=True)
+    return _keep(said)
 
 
 def packages_of(flow_class: type, step_name: str) -> Packages | None:
@@ -118,18 +121,13 @@ def pypi_problems(flow_class: type, steps: Sequence[StepSource]) -> list[FlowPro
     ]
 
 
-def _keep(decorated: Any, said: _Said, *, is_of_flow: bool) -> Any:
-    """`@pypi` alone decorates at once, `@pypi(…)` by what it returns."""
-
+def _keep(said: _Said) -> Any:
     def decorate(target: Any) -> Any:
-        if isinstance(target, type) != is_of_flow:
-            message = _ON_A_FLOW if is_of_flow else _ON_A_STEP
-            raise InvalidFlow([FlowProblem(message, *said.place)])
         is_repeated = _ATTRIBUTE in vars(target)
         setattr(target, _ATTRIBUTE, replace(said, is_repeated=is_repeated))
         return target
 
-    return decorate if decorated is None else decorate(decorated)
+    return decorate
 
 
 def _said_of_flow(flow_class: type) -> _Said | None:

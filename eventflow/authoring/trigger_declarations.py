@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from eventflow.authoring.configs import resolved
+from eventflow.authoring.misuse import checked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -43,6 +44,7 @@ class Declaration:
     options: object = None
 
 
+@checked("@trigger stands on a flow: put it above the class.")
 def trigger(
     *,
     event: Named | None = None,
@@ -62,6 +64,7 @@ def trigger(
     return _declare(Declaration("trigger", event, events, options))
 
 
+@checked("@trigger_on_finish stands on a flow: put it above the class.")
 def trigger_on_finish(
     *,
     flow: Named | None = None,
@@ -76,6 +79,7 @@ def trigger_on_finish(
     return _declare(Declaration("trigger_on_finish", flow, flows, options))
 
 
+@checked("@schedule stands on a flow: put it above the class.")
 def schedule(
     cron: str | None = None,
     *,

@@ -71,7 +71,7 @@ def _command_line(flow_class: type) -> click.Group:
 @click.pass_obj
 def check(target: Target) -> None:
     """Look for mistakes; nothing runs. The default command."""
-    target.check(is_deploy=False)
+    target.check(is_deploy=True)
     graph = graph_of(target.flow_class)
     click.echo(f"{graph.flow} is in order: {len(graph.steps)} steps.")
 

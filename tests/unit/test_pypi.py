@@ -13,7 +13,6 @@ from eventflow.authoring.flow_spec import FlowSpec
 from eventflow.authoring.graph import check, graph_of
 from eventflow.authoring.pypi import packages_of, pypi, pypi_base
 from eventflow.authoring.step import step
-from eventflow.errors import InvalidFlow
 from eventflow.model.policy import Packages
 from eventflow.model.requirement import canonical_name, is_python, is_version, requirement
 
@@ -168,16 +167,6 @@ def test_a_decorator_that_stands_there_twice_is_a_mistake() -> None:
     (problem,) = check(Wrong)
 
     assert "it stands there twice" in problem.message
-
-
-def test_the_decorator_of_steps_refuses_a_flow() -> None:
-    with pytest.raises(InvalidFlow, match="there is @pypi_base"):
-        pypi(packages={})(Plain)
-
-
-def test_the_decorator_of_flows_refuses_a_step() -> None:
-    with pytest.raises(InvalidFlow, match="for one step there is @pypi"):
-        pypi_base(packages={})(Plain.start)
 
 
 REQUIREMENTS = [
