@@ -13,7 +13,8 @@
     │   ├── InputMissing           ├── UnknownProvider
     │   ├── ArtifactReadOnly       ├── InvalidOption
     │   │   └── ConfigReadOnly     └── NotFound
-    │   └── InvalidMerge               └── Ambiguous
+    │   └── InvalidMerge               ├── Ambiguous
+    │       │                          └── ItemMissing
     │       ├── MissingInMergeArtifacts
     │       └── UnhandledInMergeArtifacts
     ├── OperatorError              whoever runs eventflow acts
@@ -81,6 +82,7 @@ __all__ = [
     "InvalidTag",
     "InvalidTransition",
     "InvalidTrigger",
+    "ItemMissing",
     "MissingInMergeArtifacts",
     "NotFound",
     "ObjectMissing",
@@ -249,6 +251,14 @@ class NotFound(AuthorError):
 
 class Ambiguous(NotFound):
     """A short name fits several things; the message lists them in full."""
+
+
+class ItemMissing(NotFound, KeyError):
+    """A run has no such step, a step no such task, a task no such artifact. It is a KeyError, as
+    for any `[…]`."""
+
+    def __str__(self) -> str:
+        return Exception.__str__(self)  # that of KeyError has quotes around it
 
 
 class OperatorError(EventflowError):

@@ -74,7 +74,7 @@ class Config:
 
     def __init__(  # noqa: PLR0917 - the order in which Metaflow takes them
         self,
-        name: str,
+        name: str = "",
         default: Path | None = None,
         default_value: Value | Callable[[DeployContext], Value] | None = None,
         help: str | None = None,  # noqa: A002 - Metaflow's name of it
@@ -83,10 +83,11 @@ class Config:
         plain: bool = False,
         *,
         show_default: bool | None = True,
+        **unknown: object,
     ) -> None:
         declaration = ConfigDeclaration(name, default, default_value, parser, plain)
         declaration.help, declaration.required = help or "", required
-        declaration.show_default = show_default
+        declaration.show_default, declaration.unknown = show_default, tuple(unknown)
         # The one attribute that no key of a configuration can be called by.
         self._declaration = declaration
 

@@ -56,7 +56,7 @@ class IncludeFile(Parameter):
 
     def __init__(
         self,
-        name: str,
+        name: str = "",
         default: str | Callable[[DeployContext], str] | None = None,
         is_text: bool | None = True,
         encoding: str | None = "utf-8",
@@ -65,8 +65,10 @@ class IncludeFile(Parameter):
         *,
         parser: Parser | None = None,
         show_default: bool | None = True,
+        **unknown: object,
     ) -> None:
         super().__init__(name, default, None, help, required, show_default)
+        self.unknown = tuple(unknown)
         self.is_text = is_text
         self.encoding = encoding
         self.parser = parser

@@ -54,7 +54,7 @@ class Parameter:
 
     def __init__(
         self,
-        name: str,
+        name: str = "",
         default: Default | DeployTimeDefault = None,
         type: object = None,  # noqa: A002 - Metaflow's name of it
         help: str | None = None,  # noqa: A002 - likewise
@@ -62,7 +62,10 @@ class Parameter:
         show_default: bool | None = True,
         *,
         separator: str | None = None,
+        **unknown: object,
     ) -> None:
+        """What there is besides is a mistake, which is told when the flow is checked."""
+        self.unknown = tuple(unknown)
         self.name = name
         self.default = default
         self.declared_type = type

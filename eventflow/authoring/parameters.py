@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import codecs
+import inspect
 import re
 from dataclasses import replace
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from eventflow.authoring.config import ConfigDeclaration
+from eventflow.authoring.config import Config, ConfigDeclaration
 from eventflow.authoring.configs import config_texts, resolved_parameters, with_configs
 from eventflow.authoring.flow_spec import RESERVED_NAMES
 from eventflow.authoring.include_file import IncludeFile
@@ -75,13 +76,14 @@ def parameter_problems(flow_class: type) -> list[FlowProblem]:
     seen: dict[str, str] = {}
     for attribute, parameter in parameters.items():
         place = place_of_attribute(flow_class, attribute)
-        messages = [*_name_mistakes(attribute, parameter), *_value_mistakes(parameter)]
+        messages = [
+            *_unknown(parameter),
+            *_name_mistakes(attribute, parameter),
+            *_value_mistakes(parameter),
+        ]
         folded = str(parameter.name).lower().replace("-", "_")
         if folded in seen:
-            messages.append(
-                f"Parameter {parameter.name!r} differs from parameter {seen[folded]!r} at most in"
-                " the case of letters and in '-' and '_': rename one."
-            )
+            messages.append(_clash(parameter.name, seen[folded]))
         seen.setdefault(folded, parameter.name)
         problems += [FlowProblem(message, *place) for message in messages]
     return problems
@@ -234,6 +236,23 @@ def _is_unicode(text: str) -> bool:
 
 def _not_given(spec: ParameterSpec) -> str:
     return f"Parameter {spec.name!r} has to be given: it has no default."
+
+
+def _clash(name: str, other: str) -> str:
+    if name == other:
+        return f"There are two parameters {name!r}: rename one."
+    return (
+        f"Parameter {name!r} differs from parameter {other!r} at most in the case of letters and"
+        " in '-' and '_': rename one."
+    )
+
+
+def _unknown(parameter: Parameter) -> Iterator[str]:
+    kind = Config if isinstance(parameter, ConfigDeclaration) else type(parameter)
+    known = inspect.signature(kind).parameters.values()
+    there = ", ".join(each.name for each in known if each.kind is not each.VAR_KEYWORD)
+    for name in parameter.unknown:
+        yield f"Parameter {parameter.name!r} has no option {name}=; there is: {there}."
 
 
 def _name_mistakes(attribute: str, parameter: Parameter) -> Iterator[str]:

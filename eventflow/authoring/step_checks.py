@@ -131,6 +131,9 @@ def _form_mistakes(call: NextCall) -> Iterator[str]:
         yield f"self.next takes one of {', '.join(f'{name}=' for name in forms)}: keep one."
     elif forms and forms[0] != "num_parallel" and not call.option(forms[0]):
         yield f"{forms[0]}= takes the name of an artifact, written as a string: {forms[0]}='items'."
+    gang = call.options.get("num_parallel")
+    if gang is not None and (not isinstance(gang, int) or gang < 1):
+        yield f"num_parallel= takes a number of tasks from 1, not {gang!r}."
     if "condition" in forms and call.cases is None:
         yield (
             "condition= chooses among the steps of a dict: write"

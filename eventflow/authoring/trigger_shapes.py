@@ -43,6 +43,10 @@ class Wanted:
     is_open: bool = False
 
 
+class _Unanswered(Exception):
+    """A function that an author wrote has no answer."""
+
+
 @dataclass(slots=True)
 class Shapes:
     """Reads one declaration. `noun` is what it names: event or flow."""
@@ -55,7 +59,11 @@ class Shapes:
     def read(self) -> list[Wanted]:
         """What is waited for, in the order written."""
         self._check_options()
-        wanted = [each for item in self._items() if (each := self._wanted(item)) is not None]
+        wanted: list[Wanted] = []
+        try:
+            wanted += [each for item in self._items() if (each := self._wanted(item)) is not None]
+        except _Unanswered as error:
+            self._mistake(str(error))
         names = [each.name for each in wanted if each.name is not None]
         for name in sorted({name for name in names if names.count(name) > 1}):
             self._mistake(f"names {self.noun} {name!r} twice: name each once.")
@@ -97,7 +105,15 @@ class Shapes:
         name, parameters = self._asked(item.get("name")), self._asked(item.get("parameters"))
         if unknown:
             self._mistake(f"does not know {', '.join(map(repr, unknown))} of {item!r}: remove it.")
-        if any(item.get(key) is not None for key in _PROJECT_KEYS):
+        given = [key for key in _PROJECT_KEYS if item.get(key) is not None]
+        if len(given) == 1:
+            (missing,) = set(_PROJECT_KEYS) - set(given)
+            self._mistake(
+                f"{item!r} says {given[0]!r} and not {missing!r}: say both, or neither for a flow"
+                " of the same namespace."
+            )
+            return None
+        if given:
             self._mistake(f"{item!r}: naming another project's or branch's flow {LATER}.")
             return None
         if not (callable(name) or isinstance(name, str)):
@@ -111,7 +127,9 @@ class Shapes:
     def _named(self, wanted: Wanted) -> Wanted | None:
         name = wanted.name or ""
         is_foreign = "/" in name or (self.noun == "flow" and "." in name)
-        if is_foreign:
+        if self.noun == "flow" and name.count(".") == 1:
+            self._mistake(f"{name!r} has one dot: a flow is Flow, or in full project.branch.Flow.")
+        elif is_foreign:
             self._mistake(f"{name!r}: naming another project's or branch's {self.noun} {LATER}.")
         elif self.noun == "flow" and not _FLOW.fullmatch(name):
             self._mistake(f"{name!r} is no name of a flow: use letters, digits and '_'.")
@@ -166,7 +184,14 @@ class Shapes:
         """What a function answers; anything else, or without a context, `value` itself."""
         if self.context is None or not callable(value):
             return value
-        return value(self.context)
+        try:
+            return value(self.context)
+        except Exception as error:
+            name = getattr(value, "__qualname__", repr(value))
+            raise _Unanswered(
+                f"the function {name} fails with {type(error).__name__}: {error}. It is asked with"
+                " a DeployContext."
+            ) from error
 
     def _mistake(self, message: str) -> None:
         self.mistakes.append(f"@{self.declaration.decorator}: {message}")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from eventflow.client.named import Named
 from eventflow.client.scope import locate_run
 from eventflow.context import world
-from eventflow.errors import ArtifactMissing, NotFound, ObjectMissing
+from eventflow.errors import ArtifactMissing, ItemMissing, NotFound, ObjectMissing
 from eventflow.store.artifacts import load_value, read_task
 from eventflow.store.attempts import attempt_of
 
@@ -137,7 +137,8 @@ class Artifacts:
 
     def __getitem__(self, name: str) -> DataArtifact:
         if name not in self:
-            raise KeyError(name)
+            there = ", ".join(sorted(each.id for each in self)) or "none"
+            raise ItemMissing(f"There is no artifact {name!r}; there is: {there}.")
         return DataArtifact.of(self._place, self._record, name)
 
     def __iter__(self) -> Iterator[DataArtifact]:

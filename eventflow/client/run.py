@@ -12,7 +12,7 @@ from eventflow.client.step import Step
 from eventflow.client.task import Task
 from eventflow.client.triggered import Triggered
 from eventflow.context import world
-from eventflow.errors import NotFound
+from eventflow.errors import ItemMissing, NotFound
 from eventflow.model.run import RunState
 from eventflow.store.attempts import steps_with_attempts
 from eventflow.store.causes import causes_of
@@ -180,7 +180,10 @@ class Run(Named):
 
     def __getitem__(self, step: str) -> Step:
         if step not in self:
-            raise KeyError(step)
+            there = ", ".join(each.id for each in self.steps()) or "none"
+            raise ItemMissing(
+                f"{self.pathspec} has no step {step!r} that has begun; it has: {there}."
+            )
         return Step.at(self._place, step)
 
     def __contains__(self, step: object) -> bool:

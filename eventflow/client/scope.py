@@ -140,6 +140,8 @@ def _default() -> str | None:
 
 
 def _checked(path: str) -> str:
+    if not isinstance(path, str):
+        raise InvalidName(f"{path!r} is no namespace: write 'project/branch', or None for all.")
     if path.startswith(_METAFLOW_TAGS):
         tag, _, name = path.partition(":")
         branch = f"user.{name}" if tag == "user" else "prod"

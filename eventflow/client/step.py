@@ -9,7 +9,7 @@ from eventflow.client.named import Named
 from eventflow.client.scope import locate_run
 from eventflow.client.task import Task
 from eventflow.context import world
-from eventflow.errors import NotFound
+from eventflow.errors import ItemMissing, NotFound
 from eventflow.model.graph import StepKind
 from eventflow.store.artifacts import find_tasks
 from eventflow.store.attempts import attempt_of, attempts_of, steps_with_attempts
@@ -113,7 +113,7 @@ class Step(Named):
         try:
             return Task.at(self._place, attempt_of(world().store, self._place, self.id, task))
         except NotFound as error:
-            raise KeyError(task) from error
+            raise ItemMissing(str(error)) from error
 
     def __contains__(self, task: object) -> bool:
         if not isinstance(task, str):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from eventflow.errors import ItemMissing
 from eventflow.model.payload import decode_payload
 from eventflow.model.trigger import Source
 from eventflow.store.layout import RunPlace
@@ -80,7 +81,8 @@ class Triggered:
         """The run of a flow of that name, else the event of that name."""
         named = [cause for cause in self._causes if cause.name == name]
         if not named:
-            raise KeyError(name)
+            there = ", ".join(sorted({cause.name for cause in self._causes})) or "nothing"
+            raise ItemMissing(f"No event or flow {name!r} triggered the run; it was: {there}.")
         latest = named[-1]
         return self._run(latest) if latest.kind is Source.COMPLETION else _event(latest)
 

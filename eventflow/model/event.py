@@ -66,7 +66,7 @@ def check_event_name(name: str) -> str:
     Raises:
         InvalidName: it is not.
     """
-    if not _NAME.fullmatch(name):
+    if not (isinstance(name, str) and _NAME.fullmatch(name)):  # type: ignore[redundant-expr]
         raise InvalidName(
             f"{name!r} is no event name: use letters, digits, '_', '-' and '.', at most 256."
         )

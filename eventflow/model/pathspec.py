@@ -19,7 +19,7 @@ def split_pathspec(text: str, length: int) -> tuple[str | None, tuple[str, ...]]
     Raises:
         InvalidName: it has more parts or fewer, an empty one, or no namespace where one stands.
     """
-    parts = tuple(text.split("/"))
+    parts = tuple(text.split("/")) if isinstance(text, str) else ()  # type: ignore[redundant-expr]
     if len(parts) not in (length, length + 2) or not all(parts):
         shape = "/".join(SHAPE[:length])
         raise InvalidName(

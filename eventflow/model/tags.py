@@ -7,14 +7,11 @@ A run has user tags, which change, and system tags, which say where it comes fro
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from eventflow.errors import InvalidTag
 from eventflow.model.namespace import Namespace
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 __all__ = [
     "LONGEST_TAG",
@@ -87,6 +84,8 @@ def each_tag(tags: Iterable[str]) -> tuple[str, ...]:
     """
     if isinstance(tags, str):
         raise InvalidTag(f"{tags!r} is one tag where several are asked for: write [{tags!r}].")
+    if not isinstance(tags, Iterable):
+        raise InvalidTag(f"{tags!r} is no list of tags.")
     return tuple(dict.fromkeys(_checked(tag) for tag in tags))
 
 

@@ -346,6 +346,9 @@ WRONG = {
             def f(self):
                 self.next({"x": self.end, "y": "end"}, condition="x")  # ! not 'end'
             @step
+            def g(self):
+                self.next(self.end, num_parallel=0)  # ! a number of tasks from 1, not 0
+            @step
             def end(self): ...
         """,
     "a foreach that nobody joins": """

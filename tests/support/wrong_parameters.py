@@ -10,6 +10,12 @@ WRONG_PARAMETERS = {
         class F(FlowSpec):
             a_b = Parameter("a-b")
             other = Parameter("a_b")  # ! differs from parameter 'a-b'
+            twin = Parameter("twin")
+            twin_2 = Parameter("twin")  # ! There are two parameters 'twin'
+            nameless = Parameter(default=1)  # ! A parameter cannot be called ''
+            many = Parameter("many", multiple=True)  # ! has no option multiple=; there is: name, d
+            files = IncludeFile("files", glob="*")  # ! 'files' has no option glob=
+            set_up = Config("set_up", tpye=1)  # ! 'set_up' has no option tpye=
             run_id = Parameter("run-id")  # ! option of the command line
             odd = Parameter("odd", separator=",", default=1)  # ! only a str has a separator=
             empty = Parameter("empty", separator="")  # ! separator= is text

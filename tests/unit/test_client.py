@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -341,14 +341,31 @@ def test_tags_of_metaflow_are_refused_with_the_new_form(tag: str, form: str) -> 
         namespace(tag)
 
 
-@pytest.mark.parametrize("wrong", ["", "Shop", "shop/Prod", "a/b/c", "shop/"])
-def test_what_is_no_namespace_is_refused(wrong: str) -> None:
+@pytest.mark.parametrize("wrong", ["", "Shop", "shop/Prod", "a/b/c", "shop/", 5])
+def test_what_is_no_namespace_is_refused(wrong: Any) -> None:
     with pytest.raises(InvalidName):
         namespace(wrong)
 
 
-@pytest.mark.parametrize("wrong", ["", "Train/", "a/b/Train/x/y", "x/y"])
-def test_what_names_no_flow_is_refused(wrong: str, world: World) -> None:
+def test_what_is_not_in_a_run_is_a_key_error_that_says_what_is(history: History) -> None:
+    run = Run(f"Train/{history.succeeded(causes=[event('landed', 1)], rows=7).run_id}")
+    step = next(run.steps())
+    missing: list[tuple[Any, str, str]] = [
+        (run, "nope", f"{run.pathspec} has no step 'nope' that has begun; it has: "),
+        (step, "9", f"has no task {step.id}/9"),
+        (run.end_task, "nope", "There is no artifact 'nope'; there is: "),
+        (run.trigger, "nope", "No event or flow 'nope' triggered the run; it was: landed."),
+    ]
+
+    for having, name, said in missing:
+        with pytest.raises(KeyError) as caught:
+            having[name]
+        assert isinstance(caught.value, NotFound)
+        assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("wrong", ["", "Train/", "a/b/Train/x/y", "x/y", 5, None])
+def test_what_names_no_flow_is_refused(wrong: Any, world: World) -> None:
     with pytest.raises(InvalidName, match="is written Flow, or project/branch/Flow"):
         Flow(wrong)
 

@@ -173,10 +173,16 @@ def test_reserved_fields_are_refused_wherever_they_come_from(world: World, field
 
 @pytest.mark.parametrize(
     ("name", "project", "branch"),
-    [("a b", None, None), ("", None, None), ("x", "Shop", None), ("x", "shop", "b")],
+    [
+        ("a b", None, None),
+        ("", None, None),
+        (None, None, None),
+        ("x", "Shop", None),
+        ("x", "shop", "b"),
+    ],
 )
 def test_names_that_cannot_be_are_refused_before_anything_is_published(
-    name: str, project: str | None, branch: str | None
+    name: Any, project: str | None, branch: str | None
 ) -> None:
     with pytest.raises(InvalidName):
         Event(name, project=project, branch=branch)

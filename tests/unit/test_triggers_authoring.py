@@ -176,6 +176,23 @@ REFUSED = {
     "flows twice": (trigger_on_finish(flows=["A", "A"]), "names flow 'A' twice"),
     "a flow in full": (trigger_on_finish(flow="shop.user.bob.A"), "another project's"),
     "a flow by path": (trigger_on_finish(flow="shop/prod/A"), "another project's"),
+    "a flow with one dot": (trigger_on_finish(flow="shop.A"), "has one dot: a flow is Flow, or"),
+    "half a project": (
+        trigger_on_finish(flow={"name": "A", "project": "shop"}),
+        "says 'project' and not 'project_branch': say both",
+    ),
+    "half a branch": (
+        trigger_on_finish(flow={"name": "A", "project_branch": "prod"}),
+        "says 'project_branch' and not 'project': say both",
+    ),
+    "a function that fails": (
+        trigger(events=["x", lambda context: {"A": 1}[context.flow_name]]),
+        "fails with KeyError: 'F'. It is asked with a DeployContext",
+    ),
+    "a function of another kind": (
+        trigger(event=lambda: "x"),  # type: ignore[arg-type]
+        "fails with TypeError: <lambda>() takes 0 positional arguments but 1 was given",
+    ),
     "a flow of a project": (
         trigger_on_finish(flow={"name": "A", "project": "shop", "project_branch": "prod"}),
         "another project's or branch's flow comes in a later version",
