@@ -10,12 +10,15 @@ import getpass
 import os
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, Field, field_validator
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from eventflow.errors import InvalidSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = [
     "KafkaSettings",
@@ -159,6 +162,8 @@ class Settings(BaseSettings):
         """
         try:
             return cls(**overrides)
+        except ValidationError as error:
+            raise InvalidSettings("\n".join(_mistakes(error))) from error
         except ValueError as error:
             raise InvalidSettings(f"The settings cannot be used.\n{error}") from error
 
@@ -176,6 +181,14 @@ class Settings(BaseSettings):
     def folder(self) -> Path:
         """The state folder, absolute."""
         return (self.home or state_folder(Path.cwd())).absolute()
+
+
+def _mistakes(error: ValidationError) -> Iterator[str]:
+    """What is wrong with each variable; its value may be a secret, and is not told."""
+    for each in error.errors(include_input=False, include_url=False):
+        variable = "__".join(str(part) for part in each["loc"]).upper()
+        said = each["msg"].removeprefix("Value error, ").rstrip(".")
+        yield f"EVENTFLOW_{variable}: {said}."
 
 
 def state_folder(start: Path) -> Path:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, overload
 
-from eventflow.errors import ArtifactMissing, InputMissing
+from eventflow.errors import ArtifactMissing, ArtifactReadOnly, InputMissing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -42,10 +42,12 @@ class Input:
     `index` and `input` are those of the innermost foreach that the task is in, else None.
     """
 
+    _step: str
+    _artifacts: Versions
+    _levels: Sequence[Level]
+
     def __init__(self, step: str, artifacts: Versions, levels: Sequence[Level] = ()) -> None:
-        self._step = step
-        self._artifacts = artifacts
-        self._levels = levels
+        vars(self).update(_step=step, _artifacts=artifacts, _levels=levels)
 
     @property
     def index(self) -> int | None:
@@ -64,6 +66,12 @@ class Input:
             there = ", ".join(sorted(self._artifacts)) or "nothing"
             raise ArtifactMissing(f"Step {self._step!r} has no artifact {name!r}. It has: {there}.")
         return self._artifacts[name]
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise ArtifactReadOnly(
+            f"{name!r} of an input cannot be set: what the task of {self._step!r} has left stays."
+            f" Set self.{name} in the join."
+        )
 
     def __repr__(self) -> str:
         return f"Input({self._step!r})"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+from eventflow.authoring.misuse import leave_mistake
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,29 +26,36 @@ class StepMark:
 
 
 @overload
-def step(method: Method) -> Method: ...
+def step(method: Method, /) -> Method: ...
 
 
 @overload
 def step(*, start: bool = False, end: bool = False) -> Callable[[Method], Method]: ...
 
 
-def step(
-    method: Method | None = None, *, start: bool = False, end: bool = False
-) -> Method | Callable[[Method], Method]:
+def step(*given: Any, start: bool = False, end: bool = False, **unknown: object) -> Any:
     """Make a method a step of its flow; the method itself is not changed.
 
     A flow begins with the step `start` and ends with the step `end`, or with those marked
     `@step(start=True)` and `@step(end=True)`. The mark goes along with `functools.wraps`, so
     another decorator may stand above or below.
     """
-    mark = StepMark(start, end)
+    caller = sys._getframe(1)
+    place = caller.f_code.co_filename, caller.f_lineno
+    is_bare = len(given) == 1 and callable(given[0])
+    mistakes = [f"@step has no attribute {name!r}; it has: start, end." for name in unknown]
+    if given and not is_bare:
+        mistakes.append("@step takes its attributes by name: @step(start=True).")
 
-    def decorate(function: Method) -> Method:
-        vars(function)[_MARK] = mark
+    def decorate(function: Any) -> Any:
+        if isinstance(function, type) or not hasattr(function, "__dict__"):
+            return leave_mistake(function, "@step stands on a method of the flow.", place)
+        vars(function)[_MARK] = StepMark(start, end)
+        for mistake in mistakes:
+            leave_mistake(function, mistake, place)
         return function
 
-    return decorate if method is None else decorate(method)
+    return decorate(given[0]) if is_bare else decorate
 
 
 def is_step(attribute: object) -> bool:

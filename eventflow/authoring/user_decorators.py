@@ -12,9 +12,10 @@ import json
 import sys
 from collections.abc import Callable, Generator, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, TypeVar, cast, overload
 
 from eventflow.authoring.configs import resolved
+from eventflow.authoring.misuse import leave_mistake
 from eventflow.errors import FlowProblem, InvalidFlow
 from eventflow.model.graph import StepKind
 
@@ -86,7 +87,8 @@ class UserStepDecorator:
     def __call__(self, method: Method) -> Method:
         """Decorate a method."""
         if isinstance(method, type) or not hasattr(method, "__dict__"):
-            raise self._mistake("stands on a method of a flow, a step")
+            message = f"@{type(self).__name__} stands on a step: put it above a method of the flow."
+            return cast("Method", leave_mistake(method, message, self._place))
         vars(method)[_MARK] = (self, *wrappers_of(method))
         return method
 

@@ -80,7 +80,7 @@ def check_project(project: str) -> str:
     Raises:
         InvalidName: it is not.
     """
-    if not _PROJECT.fullmatch(project):
+    if not (isinstance(project, str) and _PROJECT.fullmatch(project)):  # type: ignore[redundant-expr]
         raise InvalidName(
             f"{project!r} is no project name: use lower-case letters, digits and '_',"
             " at most 128 of them."

@@ -106,6 +106,10 @@ SOURCE = flow(
             except Exception as error:
                 self.merges[name] = f"{type(error).__name__}: {error}"
         try:
+            inputs[0].before = 1
+        except AttributeError as error:
+            self.read_only = str(error)
+        try:
             inputs[len(inputs)]
         except IndexError as error:
             self.beyond = str(error)
@@ -139,6 +143,7 @@ def test_a_mistake_of_a_running_step_is_told_with_its_line_and_what_to_do(stage:
         for each in data.merges.values()
     )
     assert len(data.merges) == 3
+    assert "'before' of an input cannot be set" in data.read_only
     assert "17 tasks lead to this join" in data.beyond
     assert data.lock_reason.startswith("ArtifactNotStorable: Artifact 'lock' cannot be stored")
     assert data.lock_reason.endswith(f" (flow.py:{line})")

@@ -504,6 +504,15 @@ WRONG = {
             @step
             def end(self): ...
         """,
+    "odd marks of steps": """
+        @step  # ! @step stands on a method of the flow
+        class F(FlowSpec):
+            @step(begin=True)  # ! @step has no attribute 'begin'; it has: start, end
+            def start(self):
+                self.next(self.end)
+            @step("last")  # ! @step takes its attributes by name
+            def end(self): ...
+        """,
     "a project without its name": """
         @project  # ! @project needs name=: write @project(name=…)
         class F(FlowSpec):
