@@ -13,10 +13,11 @@ from eventflow.errors import InvalidFlow
 from eventflow.model.graph import FlowGraph, StepKind, StepNode
 from tests.support.authored import Author
 from tests.support.right_flows import RIGHT
+from tests.support.wrong_decorators import WRONG_DECORATORS
 from tests.support.wrong_flows import WRONG
 from tests.support.wrong_parameters import WRONG_PARAMETERS
 
-ALL_WRONG = {**WRONG, **WRONG_PARAMETERS}
+ALL_WRONG = {**WRONG, **WRONG_DECORATORS, **WRONG_PARAMETERS}
 
 
 @pytest.mark.parametrize("name", ALL_WRONG)
