@@ -254,8 +254,12 @@ class FlowSpec:
         is_last = name == ends_of(type(self))[1]
         if (self._transition is None) != is_last:
             code = method.__func__.__code__
-            what = "must not call self.next" if is_last else "ended without calling self.next"
-            problem = FlowProblem(f"Step {name!r} {what}.", code.co_filename, code.co_firstlineno)
+            what = (
+                "must not call self.next, it is the last: remove the call."
+                if is_last
+                else "ended without calling self.next: let every way through it end with the call."
+            )
+            problem = FlowProblem(f"Step {name!r} {what}", code.co_filename, code.co_firstlineno)
             raise InvalidFlow([problem])
         return self._transition or Transition(())
 

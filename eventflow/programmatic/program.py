@@ -33,7 +33,8 @@ class FlowProgram:
     ) -> None:
         """`show_output` prints what the commands print. `env` adds to the environment.
 
-        `file_read_timeout` is how many seconds a run may take to begin, a deploy to end.
+        `file_read_timeout` is how many seconds a run may take to begin, a deploy to end. Where
+        options are given the file is asked for its own at once, in a process that ends.
 
         Raises:
             NotFound: there is no such file.
