@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
-from eventflow.errors import ConfigReadOnly
+from eventflow.errors import ArtifactMissing, ConfigReadOnly, ItemMissing
 
 __all__ = ["ConfigValue", "plain"]
 
@@ -33,7 +33,10 @@ class ConfigValue(dict[str, Any]):
     def __getattr__(self, name: str) -> Any:
         if name in self:
             return self[name]
-        raise AttributeError(f"The configuration has no {name!r}; it has: {_listed(self)}")
+        raise ArtifactMissing(_lacks(self, name))
+
+    def __missing__(self, key: object) -> NoReturn:
+        raise ItemMissing(_lacks(self, key))
 
     def __dir__(self) -> list[str]:
         return [*super().__dir__(), *(key for key in self if key.isidentifier())]
@@ -70,5 +73,5 @@ def _wrapped(value: Any) -> Any:
     return [_wrapped(each) for each in value] if isinstance(value, list | tuple) else value
 
 
-def _listed(value: Mapping[str, Any]) -> str:
-    return ", ".join(value) or "nothing"
+def _lacks(value: Mapping[str, Any], key: object) -> str:
+    return f"The configuration has no {key!r}; it has: {', '.join(value) or 'nothing'}."

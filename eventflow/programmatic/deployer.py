@@ -33,13 +33,15 @@ class Deployer(FlowProgram):
         """Deploys to eventflow: the one provider there is."""
         return EventflowDeployer(self._file, self._processes, show_output=self._show_output)
 
-    def __getattr__(self, name: str) -> NoReturn:
-        if name.startswith("_"):  # asked by copy and pickle
-            raise AttributeError(name)
-        raise UnknownProvider(
-            f"Deployer has no {name}(…): flows are deployed to eventflow, with"
-            " Deployer(file).eventflow().create()."
-        )
+    if not TYPE_CHECKING:  # a type checker says it itself
+
+        def __getattr__(self, name: str) -> NoReturn:
+            if name.startswith("_"):  # asked by copy and pickle
+                raise AttributeError(name)
+            raise UnknownProvider(
+                f"Deployer has no {name}(…): flows are deployed to eventflow, with"
+                " Deployer(file).eventflow().create()."
+            )
 
 
 class EventflowDeployer:

@@ -234,7 +234,7 @@ def test_what_cannot_be_deployed_says_why(world: World, tmp_path: Path) -> None:
     with pytest.raises(InvalidOption, match="before a command, has no option 'brunch'"):
         Deployer(file, brunch="b")
     with pytest.raises(UnknownProvider, match=r"has no argo_workflows\(…\): .*\.eventflow\(\)"):
-        Deployer(file).argo_workflows()
+        Deployer(file).argo_workflows()  # type: ignore[attr-defined]
     file.write_text(FLOW.format(name="Wrong").replace("self.end", "self.nowhere"))
     with pytest.raises(CommandFailed, match=r"wrong\.py:\d+: "):
         Deployer(file).eventflow().create()

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from eventflow.errors import ConfigReadOnly
+from eventflow.errors import AuthorError, ConfigReadOnly
 from eventflow.model.config_value import ConfigValue, plain
 from eventflow.store.encoders import decode, encode
 
@@ -25,9 +25,12 @@ def test_attributes_and_items_are_the_same_however_deep() -> None:
     assert {**VALUE.table}["name"] == "t"
 
 
-def test_what_is_not_there_is_an_attribute_error_that_says_what_is() -> None:
-    with pytest.raises(AttributeError, match="no 'nmae'; it has: name, days"):
+def test_what_is_not_there_is_an_attribute_error_or_a_key_error_that_says_what_is() -> None:
+    with pytest.raises(AttributeError, match="no 'nmae'; it has: name, days") as by_name:
         _ = VALUE.table.nmae
+    with pytest.raises(KeyError, match="no 'nmae'; it has: name, days") as by_key:
+        _ = VALUE.table["nmae"]
+    assert all(isinstance(each.value, AuthorError) for each in (by_name, by_key))
     assert not hasattr(VALUE, "nothing")
     assert VALUE.get("nothing") is None
 
