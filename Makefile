@@ -25,11 +25,13 @@ demo: $(STAMP)  ## a month of flights, on the embedded default
 
 # Servers are prepared where their toolchains are; elsewhere the tests find servers
 # otherwise or say how to get them (CONTRIBUTING.md, Servers).
+# Many tests wait for something: one process more than there are cores.
+WORKERS ?= $(shell expr `getconf _NPROCESSORS_ONLN` + 1)
 test: $(STAMP)  ## the tests, on real servers where they can be had
 	@if { command -v java && command -v mvn && command -v go; } >/dev/null; then \
 	  $(MAKE) --no-print-directory servers; \
 	else echo "make servers: left out, needs java, mvn and go"; fi
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(PYTEST_ARGS)
 
 SECONDS ?= 300
 soak: $(STAMP)  ## look for what breaks a guarantee, for SECONDS in each of two ways

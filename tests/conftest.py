@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import os
 import secrets
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from typing import TypeVar
 
 import pytest
+from hypothesis import settings
 
 from eventflow.client import scope
 from tests.servers.finding import (
@@ -31,6 +33,17 @@ from tests.servers.kafka_cluster import KafkaCluster
 from tests.servers.s3 import S3Endpoint, S3Server
 
 T = TypeVar("T")
+
+# How fast an example is says nothing: machines are shared.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """A worker of several (`-n`) is started as the program that started it: what a program's own
+    code is, follows from its path."""
+    if hasattr(config, "workerinput"):
+        sys.argv[:] = config.workerinput["mainargv"]
 
 
 def _enter_or_skip(stack: ExitStack, find: Callable[[], AbstractContextManager[T]]) -> T:

@@ -17,13 +17,13 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from eventflow.model.namespace import Namespace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
 
     from eventflow.model.offset import Offset
     from eventflow.model.task import TaskKey
@@ -53,6 +53,7 @@ __all__ = [
 
 OFFSETS_PER_BLOCK = 1000
 _MANY = "many/"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MS_PER_HOUR = 3_600_000
 _MS_PER_DAY = 24 * _MS_PER_HOUR
 _WIDTH_MS = 13
@@ -172,7 +173,7 @@ def tagged_key(namespace: str, flow: str, run_id: str, requested_at: datetime, t
 
 
 def _latest_first(run_id: str, requested_at: datetime) -> str:
-    ms = round(requested_at.timestamp() * 1000)
+    ms = (requested_at - _EPOCH) // timedelta(milliseconds=1)
     day = _MAX_MS // _MS_PER_DAY - ms // _MS_PER_DAY
     hour = 23 - ms % _MS_PER_DAY // _MS_PER_HOUR
     return f"{day:06d}/{hour:02d}/{_MAX_MS - ms:013d}-{run_id}"

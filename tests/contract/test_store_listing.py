@@ -116,9 +116,7 @@ def _on_paper(keys: list[str], prefix: str, after: str, *, folders: bool) -> lis
 _numbers = count()
 
 
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     keys=st.sets(_KEYS, max_size=8).map(_without_conflicts),
     prefix=st.one_of(st.just(""), _KEYS, _KEYS.map("{}/".format)),

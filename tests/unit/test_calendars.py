@@ -61,7 +61,7 @@ def test_every_quarter_of_an_hour_goes_by_elapsed_time() -> None:
 CRONS = ("* * * * *", "*/7 1-3 * * *", "30 2 * * *", "0 0 * * MON", "15 2,3 29 * *", "0 5 29 2 *")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.sampled_from(CRONS),
     st.sampled_from((BERLIN, "UTC", "America/New_York", "Australia/Lord_Howe")),

@@ -46,7 +46,7 @@ def written_by(schema: Any, fields: dict[str, Any]) -> bytes:
 
 
 @pytest.mark.parametrize("kind", RECORDS.values(), ids=RECORDS)
-@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_every_record_comes_back_as_it_went(kind: type[AnyRecord], data: st.DataObject) -> None:
     record = data.draw(strategy_of(kind))
@@ -165,7 +165,7 @@ def test_a_number_that_cannot_be_counted_on_is_malformed() -> None:
     assert refused.value.reason == "malformed"
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.sampled_from(EXAMPLES), st.data())
 def test_a_damaged_record_is_refused_or_read_and_never_anything_else(
     record: AnyRecord, data: st.DataObject

@@ -23,7 +23,7 @@ from tests.support.authored import Author
 from tests.support.drawn_flows import DrawnFlow, drawn_flows
 from tests.support.driven import NOW
 
-MANY = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+MANY = settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 
 
 def graph_in_order(drawn: DrawnFlow) -> FlowGraph:

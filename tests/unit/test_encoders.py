@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as nps
 
@@ -95,7 +95,6 @@ _ANYTHING = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(_ANYTHING)
 def test_a_value_comes_back_with_its_types(value: object) -> None:
     assert_same(came_back(value), value)
@@ -192,7 +191,6 @@ _DTYPES = st.one_of(
 )
 
 
-@settings(deadline=None)
 @given(nps.arrays(_DTYPES, nps.array_shapes(min_dims=0, min_side=0, max_side=4)))
 def test_an_array_comes_back_with_dtype_and_shape(array: np.ndarray[Any, Any]) -> None:
     encoded = encode(array)

@@ -213,7 +213,7 @@ def assert_restorable(machines: Machines, part: Partition) -> None:
         assert list(restored.joins.waiting(*key)) == list(live.joins.waiting(*key))
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 @given(histories(), st.integers(1, 3))
 def test_each_event_starts_each_matching_deployment_exactly_once(
     history: list[Action], partitions: int
@@ -233,7 +233,7 @@ def test_each_event_starts_each_matching_deployment_exactly_once(
     assert forwarded == expected.forwards
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 @given(histories(), st.integers(1, 3))
 def test_a_log_leads_to_the_same_decisions_however_often_its_machines_crashed(
     history: list[Action], partitions: int
@@ -260,7 +260,7 @@ def test_the_histories_are_not_dull() -> None:
     seen: Counter[str] = Counter()
 
     @seed(7)
-    @settings(max_examples=200, deadline=None, database=None)
+    @settings(max_examples=200, database=None)
     @given(histories())
     def count(history: list[Action]) -> None:
         machines = run(history, 3)

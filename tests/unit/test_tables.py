@@ -15,7 +15,7 @@ import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import pandas as pdst
 
@@ -172,7 +172,6 @@ _COLUMNS = [
 ]
 
 
-@settings(deadline=None)
 @given(pdst.data_frames(_COLUMNS))
 def test_any_frame_comes_back(value: pd.DataFrame) -> None:
     encoded = encode(value)
