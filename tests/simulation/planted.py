@@ -266,6 +266,22 @@ def _told_at_once(self: Slots, execution: Execution, end: EndFile) -> None:
     execution.decided = execution.end = end
 
 
+def _called_at_release(self: Slots, run_id: str) -> None:
+    """The hooks are called when the end is told, by who told it."""
+    execution = self._executions.get(run_id)
+    if execution is not None and execution.decided is not None:
+        _call_hooks(self, execution)
+    _release(self, run_id)
+
+
+def _cancels_what_it_leaves(self: Slots) -> list[RunRecord]:
+    """A runner that leaves, or has lost its lease, ends what it executes."""
+    with suppress(*AWAY):
+        for execution in self.unfinished():
+            self.cancel(execution.record.run_id, "its runner left")
+    return _stop_unfinished(self)
+
+
 def _waits_for_success(self: Slots, execution: Execution, hooks: HookDriver, end: TaskEnd) -> None:
     """A hook that fails is the last thing that is heard of a run."""
     if end.outcome is Outcome.SUCCEEDED:
@@ -311,6 +327,8 @@ _release = Slots.release
 _cancel = Runner._cancel
 _read_reports = Runner._read_reports
 _hook_ended = Slots._hook_ended
+_call_hooks = Slots._call_hooks
+_stop_unfinished = Slots.stop_unfinished
 
 
 def _fault(name: str, *replaces: tuple[object, str, Any], by: str) -> Fault:
@@ -423,6 +441,17 @@ FAULTS: Mapping[str, Fault] = {
             "completion-before-the-hooks",
             (Slots, "_is_decided", _told_at_once),
             by="hooks_are_called_before_the_completion",
+        ),
+        _fault(
+            "hooks-after-the-completion",
+            (Slots, "_is_decided", _told_at_once),
+            (Slots, "release", _called_at_release),
+            by="hooks_end_with_the_completion",
+        ),
+        _fault(
+            "cancelled-by-its-runner",
+            (Slots, "stop_unfinished", _cancels_what_it_leaves),
+            by="only_what_was_cancelled_ends_so",
         ),
         _fault(
             "hooks-forgotten-at-take-over",
