@@ -24,6 +24,8 @@ _HOOK = "exit-hook"
 _RETURNED = (Fate.DONE, Fate.FAILED, Fate.DIED)
 _AWAY = ("StoreUnreachable", "BusUnreachable")
 _HOPELESS = 5
+_SOON = 4
+"""Heartbeats: at each the end of a run is looked for."""
 
 
 def only_what_was_cancelled_ends_so(evidence: Evidence) -> Iterator[str]:
@@ -66,6 +68,22 @@ def nothing_starts_where_the_end_was_decided(evidence: Evidence) -> Iterator[str
         put, end = evidence.ends[task.run_id]
         if put.writer == task.runner and task.sequence > put.sequence:
             yield f"run {task.run_id} was {end['outcome']}, and then {task.step} began"
+
+
+def what_has_ended_is_let_go(evidence: Evidence) -> Iterator[str]:
+    """5. Who executes a run that another has ended stops it soon, when it can ask the store."""
+    if evidence.history.has_outages:
+        return
+    listed: dict[tuple[int, str], set[object]] = defaultdict(set)
+    for entry in evidence.read("runners", "Heartbeat"):
+        for working in entry.value["working"]:
+            run_id, sent_at = working["run_id"], entry.value["sent_at"]
+            told = evidence.completions.get(run_id, ())
+            if told and told[0].record.sequence < entry.record.sequence:
+                listed[entry.record.writer, run_id].add(sent_at)
+    for (runner, run_id), heartbeats in listed.items():
+        if len(heartbeats) > _SOON and not _names(evidence, run_id):
+            yield f"run {run_id} had ended, and {len(heartbeats)} heartbeats of {runner} list it"
 
 
 def hooks_are_called_before_the_completion(evidence: Evidence) -> Iterator[str]:
@@ -112,6 +130,7 @@ CHECKS_OF_ENDS: Sequence[Callable[[Evidence], Iterator[str]]] = (
     cancellations_are_decided_before_they_are_read,
     what_was_cancelled_is_not_begun_later,
     nothing_starts_where_the_end_was_decided,
+    what_has_ended_is_let_go,
     hooks_are_called_before_the_completion,
     hooks_are_those_of_the_end,
     hooks_end_with_the_completion,

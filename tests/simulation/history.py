@@ -118,8 +118,8 @@ class History:
 
     `records`: by topic without its prefix, each partition in order of offset. `objects`: every
     put, in order. `is_at_rest`: all that was asked for was done in time, and nothing is left to
-    do. `has_jumps`: some wall clock jumped. `oddities`: what no process should ever do, in words
-    (one that died of an AssertionError).
+    do. `has_jumps`: some wall clock jumped; `has_outages`: the store was away for a while.
+    `oddities`: what no process should ever do, in words (one that died of an AssertionError).
     """
 
     records: Mapping[str, Sequence[LoggedRecord]]
@@ -131,5 +131,6 @@ class History:
     is_at_rest: bool
     join_events: int = 10_000
     has_jumps: bool = False
+    has_outages: bool = False
     oddities: Sequence[str] = field(default=())
     cancelled: Sequence[Cancelled] = field(default=())

@@ -173,6 +173,7 @@ class Installation:
 
     def _outcome(self, why_no_rest: str) -> Outcome:
         records = self.cluster.committed(PREFIX)
+        happenings = tuple(self.universe.happenings.came_true)
         history = History(
             records=records,
             objects=[WrittenObject(p.stamp, p.key, p.data, p.writer) for p in self.bucket.puts],
@@ -184,12 +185,12 @@ class Installation:
             },
             event_partitions=self.topics.event_partitions,
             is_at_rest=not why_no_rest,
-            has_jumps=any(name == "clock.jumps" for name, _ in self.universe.happenings.came_true),
+            has_jumps=any(name == "clock.jumps" for name, _ in happenings),
+            has_outages=any(name == "store.is-away" for name, _ in happenings),
             oddities=self.oddities,
             cancelled=self.cancelled,
         )
         universe = self.universe
-        happenings = tuple(universe.happenings.came_true)
         return Outcome(
             self.scenario, history, happenings, why_no_rest, universe.effects, universe.trace
         )

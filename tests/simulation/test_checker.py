@@ -15,7 +15,7 @@ from eventflow.model.deployment import Deployment
 from eventflow.model.event import EventRecord
 from eventflow.model.forward import Forward
 from eventflow.model.graph import ExitHooks
-from eventflow.model.run import Cancellation, Heartbeat, RunPosition, RunRecord, RunRequest
+from eventflow.model.run import Cancellation, Heartbeat, RunPosition, RunRecord, RunRequest, Working
 from eventflow.model.state import ActiveVersion, HeldEvent, Timer
 from eventflow.model.timetable import due_origin
 from tests.simulation.checker import complaints_of
@@ -119,7 +119,7 @@ def _unrest(made: MadeHistory) -> None:
 def _cancelled() -> MadeHistory:
     """A run that was cancelled while it waited, and one whose exit hook has told its end."""
     made = MadeHistory()
-    made.deploy("Train", on("landed"), exit_hooks=ExitHooks(("tell",), ("mourn",)))
+    made.deploy("Train", on("landed"), exit_hooks=ExitHooks(("tell",)))
     for number in range(2):
         made.publish(event("landed", "shop/prod", id=f"e{number}"))
     waits, succeeds = made.requests("Train")
@@ -145,6 +145,14 @@ def _accept_after_cancel(made: MadeHistory) -> None:
     accepted = made.log(RunRecord(waits.run_id, 1, runner, waits, START))
     for records, record in ((made.records["runners"], heartbeat), (made.records["runs"], accepted)):
         records[records.index(record)] = replace(record, writer=99)
+
+
+def _stay(made: MadeHistory) -> None:
+    """A runner lists a run that has ended, again and again."""
+    working = (Working(made.requests("Train")[0].run_id, 1),)
+    for number in range(5):
+        sent_at = START + timedelta(seconds=number)
+        made.log(Heartbeat("runner1", "host", "boot", 2, 1, working, False, sent_at))
 
 
 def _go_on(made: MadeHistory) -> None:
@@ -220,6 +228,7 @@ _WRONG_ENDS: dict[str, Change] = {
     ),
     "what_was_cancelled_is_not_begun_later": _accept_after_cancel,
     "nothing_starts_where_the_end_was_decided": _go_on,
+    "what_has_ended_is_let_go": _stay,
     "hooks_are_called_before_the_completion": lambda made: _change_hook(made, until=made.stamp()),
     "hooks_are_those_of_the_end": lambda made: _change_hook(made, hook="mourn"),
     "hooks_end_with_the_completion": lambda made: _change_hook(made, sequence=made.stamp()),
