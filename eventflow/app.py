@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from eventflow.bus.schema_topic import SchemaLookup
     from eventflow.codec.codec import Codec
     from eventflow.execution.local import LocalExecutor
+    from eventflow.metrics import RunnerMetrics
     from eventflow.services.log_parts import LogParts
     from eventflow.services.runner import Runner
     from eventflow.services.trigger import TriggerService
@@ -161,7 +162,7 @@ def runner(world: World, registry: CollectorRegistry) -> Runner:
     slots = Slots(
         count,
         store=world.store,
-        executor=local_executor(world, is_prepared=True),
+        executor=local_executor(world, is_prepared=True, metrics=metrics),
         cache=world.settings.folder / "cache",
         effects=world.effects,
         metrics=metrics,
@@ -189,10 +190,13 @@ def _log_parts(world: World) -> LogParts:
     return LogParts(world.bus, world.codec, _decoder(world), world.topics, world.effects)
 
 
-def local_executor(world: World, *, is_prepared: bool = False) -> LocalExecutor:
+def local_executor(
+    world: World, *, is_prepared: bool = False, metrics: RunnerMetrics | None = None
+) -> LocalExecutor:
     """Tasks as forks of warm templates on this machine.
 
-    With `is_prepared`, a task that publishes takes topics and schemas to be there.
+    With `is_prepared`, a task that publishes takes topics and schemas to be there. Builds of
+    environments are counted in `metrics`.
     """
     from eventflow.execution.environments.builders import Builders
     from eventflow.execution.local import LocalExecutor
@@ -214,6 +218,7 @@ def local_executor(world: World, *, is_prepared: bool = False) -> LocalExecutor:
         json.dumps(told),
         settings.folder / "cache",
         world.store.url,
+        on_end=metrics.environment_ended if metrics else lambda *_: None,
     )
     return LocalExecutor(
         [*program, "eventflow.cli.template"],

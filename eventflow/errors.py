@@ -343,6 +343,10 @@ class BusBusy(Retriable):
     """The bus did not take a write in time; nothing of it is visible, now or later."""
 
 
+class EnvironmentInUse(Retriable):
+    """An environment of packages is used or being built: it was not removed."""
+
+
 class TimedOut(Retriable, TimeoutError):
     """What was waited for did not come in the time that was given; it may come still."""
 

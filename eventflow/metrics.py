@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["ProcessMetrics", "RunnerMetrics", "TriggerMetrics"]
 
 _LATENCY = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
+_BUILD = (0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800)
 _DURATION = (0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 900, 3600, 4 * 3600, 24 * 3600)
 
 
@@ -105,12 +106,26 @@ class RunnerMetrics:
             buckets=_DURATION,
             registry=registry,
         )
+        self.environments = counter(
+            "environments_built", "Environments built, by outcome: built, failed.", "outcome"
+        )
+        self.environment_build = Histogram(
+            "eventflow_environment_build_seconds",
+            "How long the build of an environment took, also of one that failed.",
+            buckets=_BUILD,
+            registry=registry,
+        )
         self.event_to_run = Histogram(
             "eventflow_event_to_run_seconds",
             "From the latest cause's append to the acceptance of the run.",
             buckets=_LATENCY,
             registry=registry,
         )
+
+    def environment_ended(self, seconds: float, is_built: bool) -> None:
+        """The build of an environment is over."""
+        self.environments.labels("built" if is_built else "failed").inc()
+        self.environment_build.observe(seconds)
 
 
 class ProcessMetrics:

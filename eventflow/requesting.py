@@ -13,9 +13,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from eventflow import deploy
+from eventflow.authoring.included_files import read_file, store_files
 from eventflow.authoring.parameters import text_values
 from eventflow.bus.request_log import waiting_request, waiting_requests
-from eventflow.errors import Ambiguous, NotFound
+from eventflow.errors import Ambiguous, InvalidParameter, NotFound
+from eventflow.model.deployment import ParameterType
 from eventflow.model.pathspec import split_pathspec
 from eventflow.model.run import Cancellation, RunRequest, hand_run_id
 from eventflow.settings import user_name
@@ -74,12 +76,27 @@ def find_in_force(world: World, name: str) -> Deployment:
     return found[0]
 
 
-def new_request(world: World, version: Deployment, given: Mapping[str, str]) -> RunRequest:
+def new_request(
+    world: World, version: Deployment, given: Mapping[str, str], *, keeps_files: bool = True
+) -> RunRequest:
     """A request of a run of that version, with parameters as somebody typed them; not written.
 
+    An included file is given by its path. It is read here, and its content is in the store on
+    return; without `keeps_files` it is read only, and the path stands for it.
+
     Raises:
-        InvalidParameter: all that is wrong with the parameters.
+        InvalidParameter: all that is wrong with the parameters, or with the files.
     """
+    contents = _read_files(version, given)
+    parameters = text_values(
+        [each for each in version.parameters if each.name not in contents],
+        {name: text for name, text in given.items() if name not in contents},
+    )
+    if keeps_files:
+        project = version.namespace.partition("/")[0]
+        parameters |= store_files(world.store, project, contents)
+    else:
+        parameters |= {name: given[name] for name in contents}
     effects = world.effects
     now = effects.clock.now()
     return RunRequest(
@@ -87,7 +104,7 @@ def new_request(world: World, version: Deployment, given: Mapping[str, str]) -> 
         namespace=version.namespace,
         flow=version.flow,
         version=version.version,
-        parameters=text_values(version.parameters, given),
+        parameters=parameters,
         causes=(),
         causes_digest=None,
         roots=(),
@@ -96,6 +113,21 @@ def new_request(world: World, version: Deployment, given: Mapping[str, str]) -> 
         tags=version.tags,
         system_tags=version.system_tags,
     )
+
+
+def _read_files(version: Deployment, given: Mapping[str, str]) -> dict[str, str | bytes]:
+    """The contents of the included files that are given, by the name of their parameter."""
+    contents: dict[str, str | bytes] = {}
+    mistakes: list[str] = []
+    for spec in version.parameters:
+        if spec.type is ParameterType.FILE and spec.name in given:
+            try:
+                contents[spec.name] = read_file(given[spec.name], spec.encoding)
+            except InvalidParameter as error:
+                mistakes.append(f"Parameter {spec.name!r}: {error}")
+    if mistakes:
+        raise InvalidParameter("\n".join(mistakes))
+    return contents
 
 
 def request_run(world: World, request: RunRequest) -> None:

@@ -78,6 +78,11 @@ class IncludeFile(Parameter):
         """`file`, always."""
         return ParameterType.FILE
 
+    @property
+    def text_encoding(self) -> str | None:
+        """The encoding of its text; None when its content is bytes."""
+        return None if self.is_text is False else self.encoding or "utf-8"
+
     def _value_in(self, flow: FlowSpec) -> Any:
         value = super()._value_in(flow)
         if not isinstance(value, IncludedFile):

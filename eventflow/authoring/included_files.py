@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from eventflow.authoring.deploy_context import DeployContext
     from eventflow.store.port import Store
 
-__all__ = ["computed", "read_files", "store_files"]
+__all__ = ["computed", "read_file", "read_files", "store_files"]
 
 
 def read_files(
@@ -41,7 +41,7 @@ def read_files(
             if callable(path):
                 path = computed(path, replace(context, parameter_name=name))
             if path is not None:
-                contents[name] = _content(declared, path)
+                contents[name] = read_file(path, declared.text_encoding)
         except InvalidParameter as error:
             file, line = place_of_attribute(flow_class, attribute)
             place = "" if name in given else f"{file}:{line}: "
@@ -73,7 +73,12 @@ def store_files(store: Store, project: str, contents: Mapping[str, str | bytes])
     return {name: ref_to_text(ref) for name, ref in refs.items()}
 
 
-def _content(declared: IncludeFile, path: Any) -> str | bytes:
+def read_file(path: Any, encoding: str | None) -> str | bytes:
+    """The content of an included file: text in that encoding, without one bytes.
+
+    Raises:
+        InvalidParameter: it cannot be read.
+    """
     if not isinstance(path, str | Path):
         raise InvalidParameter(f"its default is the path of a file, not {path!r}.")
     file = Path(path).expanduser()
@@ -84,11 +89,10 @@ def _content(declared: IncludeFile, path: Any) -> str | bytes:
             f"{file.absolute()} cannot be read: {error.strerror or error}. Paths are relative to"
             " the folder in which the command runs."
         ) from error
-    return data if declared.is_text is False else _text(declared, file, data)
+    return data if encoding is None else _text(file, data, encoding)
 
 
-def _text(declared: IncludeFile, file: Path, data: bytes) -> str:
-    encoding = declared.encoding or "utf-8"
+def _text(file: Path, data: bytes, encoding: str) -> str:
     try:
         return data.decode(encoding)
     except UnicodeDecodeError as error:

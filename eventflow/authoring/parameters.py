@@ -16,10 +16,9 @@ from eventflow.authoring.include_file import IncludeFile
 from eventflow.authoring.included_files import computed, read_files, store_files
 from eventflow.authoring.parsers import parser_mistake
 from eventflow.authoring.source import place_of_attribute
-from eventflow.errors import CorruptObject, FlowProblem, InvalidParameter, InvalidPayload
+from eventflow.errors import FlowProblem, InvalidParameter, InvalidPayload
 from eventflow.model.deployment import ParameterSpec, ParameterType
 from eventflow.model.payload import convert, decode_value
-from eventflow.store.artifacts import ref_from_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -147,8 +146,7 @@ def values_of_run(
 def text_values(specs: Sequence[ParameterSpec], given: Mapping[str, str]) -> dict[str, str]:
     """The values of a run, as JSON text by name, from what somebody typed; defaults filled in.
 
-    A value of type JSON is typed as JSON; a file is the reference to its content, since only the
-    author's process knows how to read one.
+    A value of type JSON is typed as JSON. Files are given apart: `read_file` reads them.
 
     Raises:
         InvalidParameter: all that is wrong: no such parameter, no value of its type, a required
@@ -183,7 +181,9 @@ def _spec(
     text = configs.get(parameter.name) if kind is ParameterType.CONFIG else None
     if kind.is_mapped:
         text = _computed_default(parameter, kind, context)
-    return ParameterSpec(parameter.name, kind, text, parameter.is_required, parameter.help)
+    encoding = parameter.text_encoding if isinstance(parameter, IncludeFile) else None
+    required, text_of_help = parameter.is_required, parameter.help
+    return ParameterSpec(parameter.name, kind, text, required, text_of_help, encoding)
 
 
 def _computed_default(
@@ -211,15 +211,10 @@ def _from_typed(text: str, kind: ParameterType) -> str:
     if not _is_unicode(text):
         raise InvalidParameter(f"{text[:80]!r} is no text in UTF-8.")
     try:
-        if kind is ParameterType.FILE:
-            ref_from_text("", text)
-            return text
         if kind is ParameterType.JSON:
             return convert(decode_value(text), kind)
         is_bool = kind is ParameterType.BOOL
         return convert(_TYPED_BOOLS.get(text.lower(), text) if is_bool else text, kind)
-    except CorruptObject as error:
-        raise InvalidParameter("it is a file: run the flow by hand to give another.") from error
     except (InvalidParameter, InvalidPayload) as error:
         said = str(error).removesuffix(".").replace("The payload", repr(text[:80]))
         raise InvalidParameter(f"{said}; write {_EXPECTED.get(kind, 'text')}.") from error

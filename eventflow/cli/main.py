@@ -15,6 +15,7 @@ _COMMANDS = {
     "cancel": "eventflow.cli.cancel",
     "dead-letters": "eventflow.cli.dead_letters",
     "deployments": "eventflow.cli.deployments",
+    "environments": "eventflow.cli.environments",
     "lineage": "eventflow.cli.lineage",
     "publish": "eventflow.cli.publish",
     "runner": "eventflow.cli.runner",

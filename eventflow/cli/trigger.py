@@ -29,7 +29,8 @@ def command(
 ) -> None:
     """Request a run of a deployed flow. FLOW is a name, or project/branch/Name.
 
-    It takes the version in force; on return the request is durable.
+    It takes the version in force; on return the request is durable. The value of an IncludeFile is
+    a path: the file is read here.
     """
     world = existing_world()
     given = dict(_given(each) for each in fields)
@@ -48,7 +49,8 @@ def request_and_print(
     """Request a run of the version in force, and say which it is."""
     from eventflow import requesting
 
-    request = requesting.new_request(world, requesting.find_in_force(world, name), given)
+    version = requesting.find_in_force(world, name)
+    request = requesting.new_request(world, version, given, keeps_files=not dry_run)
     said = {"flow": request.flow, "namespace": request.namespace, "version": request.version}
     if dry_run:
         print_values({**said, "parameters": request.parameters}, as_json=as_json)

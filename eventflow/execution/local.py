@@ -220,7 +220,12 @@ class LocalExecutor:
             code_file=code.file,
             command=code.command(self._begin.command),
         )
-        template = TemplateProcess(begin, self._new_log("template"), code.process_variables())
+        template = TemplateProcess(
+            begin,
+            self._new_log("template"),
+            code.process_variables(),
+            keeps=self._builders.holds(code.environment),
+        )
         self._selector.register(template.channel, selectors.EVENT_READ, code)
         return template
 
@@ -254,6 +259,7 @@ class LocalExecutor:
         self.start(attempt.task)
 
     def _retire(self) -> None:
+        self._builders.let_go()
         busy = {attempt.code for attempt in self._running.values()}
         idle = [code for code in self._templates if code not in busy]
         for code in idle[: max(0, len(self._templates) - self._most_templates)]:

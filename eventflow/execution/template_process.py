@@ -14,7 +14,7 @@ from eventflow.execution.channel import Channel
 from eventflow.execution.messages import pack
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import timedelta
     from pathlib import Path
 
@@ -34,8 +34,11 @@ class TemplateProcess:
     The thread that makes this must live as long as the executor: the template dies with it.
     """
 
-    def __init__(self, begin: Begin, log: Path, variables: Mapping[str, str]) -> None:
-        """`variables` are all of its environment.
+    def __init__(
+        self, begin: Begin, log: Path, variables: Mapping[str, str], *, keeps: Sequence[int] = ()
+    ) -> None:
+        """`variables` are all of its environment. It inherits the descriptors that it `keeps`,
+        and so do its attempts.
 
         Raises:
             OSError: no process can be started.
@@ -48,7 +51,7 @@ class TemplateProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                pass_fds=[theirs.fileno()],
+                pass_fds=[theirs.fileno(), *keeps],
                 start_new_session=True,
                 env=variables,
             )

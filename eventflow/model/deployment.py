@@ -39,13 +39,15 @@ class ParameterType(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ParameterSpec:
-    """A parameter of a flow. `default` is JSON text, None when there is none."""
+    """A parameter of a flow. `default` is JSON text, None when there is none. `encoding` is that of
+    an included file with text; None of one with bytes, and of other parameters."""
 
     name: str
     type: ParameterType
     default: str | None
     is_required: bool
     help: str = ""
+    encoding: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,7 +105,8 @@ class DeployedFlow:
     def trigger(self, **parameters: object) -> TriggeredRun:
         """Request a run of this version; on return the request is durable.
 
-        A list or dict is given as it is; for a parameter of `JSONType` a str is JSON text.
+        A list or dict is given as it is; for a parameter of `JSONType` a str is JSON text. An
+        `IncludeFile` is given by its path: the file is read here and now.
 
         Raises:
             InvalidOption, InvalidParameter: a parameter is not there, or has a wrong value.

@@ -65,17 +65,17 @@ class Cancelling:
         record = RunRecord(request.run_id, 1, runner_id, request, accepted_at=now)
         return record, self._end_elsewhere(record, reason)
 
-    def look(self, is_elsewhere: Callable[[str], bool]) -> None:
-        """Once a heartbeat: stop what is executed here for other custodians and has ended.
+    def look(self, may_have_ended: Callable[[str], bool]) -> None:
+        """Once a heartbeat: stop what is executed here and was ended by another custodian.
 
-        `is_elsewhere` says of a run whether another runner is its custodian.
+        `may_have_ended` says of a run whether that is possible: then its end is looked for.
         """
         if self._effects.clock.elapsed() < self._look_at:
             return
         self._look_at = self._effects.clock.elapsed() + self._every
         with suppress(*AWAY):  # asked again, at the latest when the run ends here
             for execution in self._slots.unfinished():
-                if execution.decided is not None or not is_elsewhere(execution.record.run_id):
+                if execution.decided is not None or not may_have_ended(execution.record.run_id):
                     continue
                 end = end_of(self._store, execution.request, self._effects)
                 if end is not None:

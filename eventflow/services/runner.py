@@ -49,19 +49,10 @@ __all__ = ["FAULT_POINTS", "GROUP", "Runner"]
 
 GROUP = "runner"
 FAULT_POINTS = (
-    "runner.beaten",
-    "runner.acquired",
-    "runner.restored",
-    "runner.appended",
-    "runner.committing",
-    "runner.committed",
-    "runner.code-unpacked",
-    "runner.beginning-written",
-    "runner.deciding",
-    "runner.end-decided",
-    "runner.marked-successful",
-    "runner.reported",
-    "runner.said-gone",
+    *("runner.beaten", "runner.acquired", "runner.restored", "runner.appended"),
+    *("runner.committing", "runner.committed", "runner.code-unpacked"),
+    *("runner.beginning-written", "runner.deciding", "runner.end-decided"),
+    *("runner.marked-successful", "runner.reported", "runner.said-gone"),
 )
 
 _log = structlog.get_logger(__name__)
@@ -123,7 +114,7 @@ class Runner:
         if self._is_late:
             self._keep_alive()
         self._slots.advance(self._patience, lambda: self._is_late)
-        self._cancelling.look(self._is_elsewhere)
+        self._cancelling.look(self._may_have_ended)
         self._conclude()
         self._forget()
         self._commit()
@@ -483,6 +474,12 @@ class Runner:
         """Whether another runner is the custodian of a run."""
         partition = self._partition_of(run_id)
         return partition not in self._custodies and partition not in self._unrestored
+
+    def _may_have_ended(self, run_id: str) -> bool:
+        """Whether a run that is executed here may have the end of another custodian: the one that
+        its partition has, or had before it came back."""
+        custody = self._custodies.get(self._partition_of(run_id))
+        return run_id in custody.ended if custody else self._is_elsewhere(run_id)
 
     def _partition_of(self, run_id: str) -> int:
         return partition_of(run_id.encode(), self._log_parts.topics.run_partitions)

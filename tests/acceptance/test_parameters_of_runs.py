@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from eventflow import ConfigValue, Event, Run, namespace
+from eventflow import ConfigValue, DeployedFlow, Event, Run, namespace
 from tests.acceptance.installation import Installation, embedded
 from tests.support.eventually import eventually
 
@@ -141,6 +141,29 @@ def test_a_deployed_version_keeps_what_it_was_deployed_with(
         for _, data in ends:
             assert (type(data.config), data.config) == (ConfigValue, CONFIG)
             assert data.query == QUERY
+        _check_triggered(installation, folder)
     (deployment,) = history.log.read("deployments")
     assert len(json.dumps(deployment.value, default=str)) < 10_000
     assert all(len(json.dumps(each, default=str)) < 10_000 for each in history.requests("Settled"))
+
+
+def _check_triggered(installation: Installation, folder: Path) -> None:
+    """Who requests a run gives it files by their paths, wherever the flow is."""
+    image, query = folder / "image.bin", folder / "short.sql"
+    query.write_text("select 3")
+    (folder / "settled.json").write_text(json.dumps(CONFIG))  # for the flow's own command
+
+    triggered = DeployedFlow.from_deployment("shop/prod/Settled").trigger(query=query, image=image)
+    said = installation.cluster.eventflow("trigger", "Settled", "-p", f"query={query}", "--json")
+    query.unlink()
+    own = python(installation, folder, "--production", "trigger", "--image", "image.bin", "--json")
+    runs = [triggered.run_id, *(json.loads(each.stdout)["run_id"] for each in (said, own))]
+    ended = installation.history.ended
+    eventually(lambda: set(runs) <= set(ended()), 120, "the runs have not ended")
+
+    seen = [Run(f"Settled/{each}")["join"].task.data.seen[:2] for each in runs]
+    assert [(text, values[3]) for text, values in seen] == [
+        ("select 3", IMAGE),
+        ("select 3", None),
+        (QUERY, IMAGE),
+    ]

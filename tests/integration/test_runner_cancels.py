@@ -207,6 +207,24 @@ class TestElsewhere:
         assert second.tasks.steps_of(run_id) == []
 
     @two_partitions
+    def test_a_run_whose_partition_has_come_back_meanwhile_is_stopped_too(
+        self, rig: RunnerRig
+    ) -> None:
+        first, second, run_id = _executed_elsewhere(rig)
+
+        _cancel(rig, run_id)
+        rig.until(lambda: rig.completions(run_id), second)
+        second.runner.close()
+        rig.until(lambda: first.partitions == rig.partitions, first)
+        before = first.tasks.running_steps(run_id)
+        rig.pass_time(6, first)
+
+        assert before == ["train"]
+        _check_cancelled(rig, run_id, TaskKey(1, "start"))
+        assert first.tasks.killed == [(run_id, 1)]
+        assert first.runner.is_drained
+
+    @two_partitions
     def test_a_run_that_has_just_ended_elsewhere_keeps_its_end(self, rig: RunnerRig) -> None:
         first, second, run_id = _executed_elsewhere(rig)
         first.tasks.succeed(run_id, "train")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tests.simulation.checks_of_ends import CHECKS_OF_ENDS
 from tests.simulation.checks_of_runs import CHECKS_OF_RUNS
 from tests.simulation.checks_of_schedules import CHECKS_OF_SCHEDULES
 from tests.simulation.checks_of_starts import CHECKS_OF_STARTS
@@ -35,6 +36,6 @@ def complaints_of(history: History) -> list[Complaint]:
     found = []
     for starts in CHECKS_OF_STARTS:
         found += [Complaint(starts.__name__, text) for text in starts(evidence, expected)]
-    for check in (*CHECKS_OF_SCHEDULES, *CHECKS_OF_RUNS):
+    for check in (*CHECKS_OF_SCHEDULES, *CHECKS_OF_RUNS, *CHECKS_OF_ENDS):
         found += [Complaint(check.__name__, text) for text in check(evidence)]
     return found

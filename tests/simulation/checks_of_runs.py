@@ -10,12 +10,13 @@ from collections import defaultdict
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from tests.simulation.evidence import root_of
 from tests.simulation.history import Fate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from tests.simulation.evidence import Entry, Evidence, Run
+    from tests.simulation.evidence import Entry, Evidence
     from tests.simulation.history import TaskRun
 
 __all__ = ["CHECKS_OF_RUNS"]
@@ -26,12 +27,15 @@ _FATAL = (Fate.FAILED, Fate.DIED, Fate.KILLED)
 
 
 def runs_are_accepted_once(evidence: Evidence) -> Iterator[str]:
-    """5. Each request becomes one record of epoch 1, and none comes without a request."""
+    """5. Each request becomes one record of epoch 1, and none comes without a request. A run that
+    was cancelled while it waited has its end for its only record."""
     for run_id, entries in evidence.records_of_runs.items():
         accepted = [one for one in entries if _is_open(one) and one.value["epoch"] == 1]
         taken = [one for one in accepted if one.value["runner_id"]]
         if run_id not in evidence.requested:
             yield f"run {run_id} was accepted, but never requested"
+        if _was_cancelled_waiting(entries):
+            continue
         if len(taken) != 1:
             yield f"run {run_id} was accepted {len(taken)} times: {_places(taken)}"
 
@@ -203,7 +207,7 @@ def tasks_start_after_the_beginning(evidence: Evidence) -> Iterator[str]:
         if run is None:
             yield f"run {task.run_id}: {task.step} began, and nobody had requested it"
             continue
-        written = evidence.puts.get(f"{_root(run)}run.json")
+        written = evidence.puts.get(f"{root_of(run)}run.json")
         if not written or written[0].sequence > task.sequence:
             yield f"run {task.run_id}: {task.step} began before its run.json stood"
 
@@ -212,7 +216,7 @@ def runs_can_be_found(evidence: Evidence) -> Iterator[str]:
     """7. A run with a run.json was requested, and says the causes of its request."""
     for entry in evidence.requests:
         run_id, causes = entry.value["run_id"], entry.value["causes"]
-        written = evidence.puts.get(f"{_root(evidence.requested[run_id])}run.json")
+        written = evidence.puts.get(f"{root_of(evidence.requested[run_id])}run.json")
         if not written or entry.value["causes_digest"] is not None:
             continue
         said = [each["origin"][1:] for each in json.loads(written[0].data)["causes"]]
@@ -259,12 +263,12 @@ def _is_open(entry: Entry) -> bool:
     return entry.value["outcome"] is None
 
 
+def _was_cancelled_waiting(entries: Sequence[Entry]) -> bool:
+    return [each.value["outcome"] for each in entries] == ["cancelled"]
+
+
 def _places(entries: Sequence[Entry]) -> str:
     return ", ".join(each.place for each in entries) or "nothing"
-
-
-def _root(run: Run) -> str:
-    return f"projects/{run.namespace}/{run.flow}/runs/{run.run_id}/"
 
 
 def _gives(entry: Entry, task: TaskRun) -> bool:

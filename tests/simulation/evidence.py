@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from tests.simulation.history import History, LoggedRecord, WrittenObject
 
-__all__ = ["Entry", "Evidence", "Flow", "Place", "Run", "place_of"]
+__all__ = ["Entry", "Evidence", "Flow", "Place", "Run", "place_of", "root_of"]
 
 Flow = tuple[str, str]
 """(namespace, flow): what names a deployment, whatever its version."""
@@ -119,16 +119,21 @@ class Evidence:
         ends = ((key, puts[0]) for key, puts in self.puts.items() if key.endswith("/end.json"))
         return {key.split("/")[-2]: (put, json.loads(put.data)) for key, put in ends}
 
-    def steps_of(self, run_id: str) -> Sequence[Mapping[str, Any]]:
-        """The steps of the version that was requested, as its graph has them; none of one that
-        nobody knows."""
+    def graph_of(self, run_id: str) -> Mapping[str, Any]:
+        """The graph of the version that was requested; an empty one of one that nobody knows."""
         requests = (each.value for each in self.requests if each.value["run_id"] == run_id)
         for request in requests:
             key = request["namespace"], request["flow"], request["version"]
             if key in self.deployments:
-                steps: Sequence[Mapping[str, Any]] = self.deployments[key]["graph"]["steps"]
-                return steps
-        return ()
+                graph: Mapping[str, Any] = self.deployments[key]["graph"]
+                return graph
+        return {}
+
+    def steps_of(self, run_id: str) -> Sequence[Mapping[str, Any]]:
+        """The steps of the version that was requested, as its graph has them; none of one that
+        nobody knows."""
+        steps: Sequence[Mapping[str, Any]] = self.graph_of(run_id).get("steps", ())
+        return steps
 
 
 def place_of(origin: Mapping[str, Any]) -> Place:
@@ -139,3 +144,8 @@ def place_of(origin: Mapping[str, Any]) -> Place:
 def run_of(request: Mapping[str, Any]) -> Run:
     """The run of a request, or of a completion."""
     return Run(request["namespace"], request["flow"], request["run_id"])
+
+
+def root_of(run: Run) -> str:
+    """The prefix of all objects of a run."""
+    return f"projects/{run.namespace}/{run.flow}/runs/{run.run_id}/"

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SENT_AGAIN",
+    "Cancelled",
     "Fate",
     "History",
     "LoggedRecord",
@@ -71,6 +72,14 @@ class Published:
     offset: Offset
 
 
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """A cancellation of a run that was acknowledged, and when."""
+
+    sequence: int
+    run_id: str
+
+
 class Fate(StrEnum):
     """What the world did to a task. SILENCED: killed because its runner was silent; it may start
     anew as the same attempt."""
@@ -87,7 +96,8 @@ class Fate(StrEnum):
 class TaskRun:
     """A task process that began its user code, in the runner process `runner` (a pid), and how
     the world let it end. DONE: its artifacts stand, and it said so. FAILED: of an error whose
-    class is `why`."""
+    class is `why`. `until` is when that was, 0 of one that is OPEN. `hook` is the function that
+    the task of an exit hook has called."""
 
     sequence: int
     run_id: str
@@ -98,6 +108,8 @@ class TaskRun:
     runner: int
     fate: Fate
     why: str = ""
+    until: int = 0
+    hook: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +118,8 @@ class History:
 
     `records`: by topic without its prefix, each partition in order of offset. `objects`: every
     put, in order. `is_at_rest`: all that was asked for was done in time, and nothing is left to
-    do. `has_jumps`: some wall clock jumped. `oddities`: what no process should ever do, in words
-    (one that died of an AssertionError).
+    do. `has_jumps`: some wall clock jumped; `has_outages`: the store was away for a while.
+    `oddities`: what no process should ever do, in words (one that died of an AssertionError).
     """
 
     records: Mapping[str, Sequence[LoggedRecord]]
@@ -119,4 +131,6 @@ class History:
     is_at_rest: bool
     join_events: int = 10_000
     has_jumps: bool = False
+    has_outages: bool = False
     oddities: Sequence[str] = field(default=())
+    cancelled: Sequence[Cancelled] = field(default=())

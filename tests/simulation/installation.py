@@ -36,7 +36,14 @@ from eventflow.services.slots import Slots
 from eventflow.services.task_states import TaskStates
 from eventflow.services.trigger import TriggerParts, TriggerService
 from eventflow.settings import Settings
-from tests.simulation.history import Fate, History, Published, TaskRun, WrittenObject
+from tests.simulation.history import (
+    Cancelled,
+    Fate,
+    History,
+    Published,
+    TaskRun,
+    WrittenObject,
+)
 from tests.simulation.people import CODE, People
 from tests.simulation.plain_calendar import PlainCalendar
 from tests.simulation.rest import Rest
@@ -104,6 +111,7 @@ class Installation:
     published: list[Published] = field(default_factory=list)
     tasks: list[TaskHistory] = field(default_factory=list)
     oddities: list[str] = field(default_factory=list)
+    cancelled: list[Cancelled] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         scenario = self.scenario
@@ -114,7 +122,7 @@ class Installation:
         self.weather = Weather(self.universe, self.bucket, self.cluster.outage)
         self.topics = Topics(PREFIX, scenario.partitions, scenario.partitions)
         self.codec = _codec(self.topics)
-        self.settings = Settings.load(home=self.folder)
+        self.settings = Settings.load(home=self.folder, user="somebody")
         (self.folder / "cache" / CODE.digest).mkdir(parents=True)
 
     def live(self) -> Outcome:
@@ -165,6 +173,7 @@ class Installation:
 
     def _outcome(self, why_no_rest: str) -> Outcome:
         records = self.cluster.committed(PREFIX)
+        happenings = tuple(self.universe.happenings.came_true)
         history = History(
             records=records,
             objects=[WrittenObject(p.stamp, p.key, p.data, p.writer) for p in self.bucket.puts],
@@ -176,11 +185,12 @@ class Installation:
             },
             event_partitions=self.topics.event_partitions,
             is_at_rest=not why_no_rest,
-            has_jumps=any(name == "clock.jumps" for name, _ in self.universe.happenings.came_true),
+            has_jumps=any(name == "clock.jumps" for name, _ in happenings),
+            has_outages=any(name == "store.is-away" for name, _ in happenings),
             oddities=self.oddities,
+            cancelled=self.cancelled,
         )
         universe = self.universe
-        happenings = tuple(universe.happenings.came_true)
         return Outcome(
             self.scenario, history, happenings, why_no_rest, universe.effects, universe.trace
         )
@@ -281,7 +291,8 @@ class Installation:
 def _task_run(task: TaskHistory) -> TaskRun:
     key, run_id = task.plan.key, task.plan.run.request.run_id
     attempt = key.epoch, key.step, key.task, key.attempt
-    return TaskRun(task.stamp, run_id, *attempt, task.runner, Fate(task.fate), task.why)
+    how = Fate(task.fate), task.why, task.until, task.hook
+    return TaskRun(task.stamp, run_id, *attempt, task.runner, *how)
 
 
 @cache

@@ -10,18 +10,26 @@ from typing import TYPE_CHECKING, Any
 from eventflow.codec.codec import Codec
 from eventflow.model.completion import Completion, Outcome
 from eventflow.model.deployment import Activation, CodePackage, Deployment
-from eventflow.model.graph import FlowGraph, StepKind, StepNode
+from eventflow.model.graph import ExitHooks, FlowGraph, StepKind, StepNode
 from eventflow.model.log import partition_of
 from eventflow.model.matching import Entry, handle, pass_time
 from eventflow.model.offset import Offset
 from eventflow.model.partition_state import Limits, PartitionState, Place
-from eventflow.model.run import RunPosition, RunRecord, RunRequest
+from eventflow.model.run import Cancellation, RunPosition, RunRecord, RunRequest
 from eventflow.model.state import TriggerPosition
 from eventflow.model.task import RunEnd, TaskKey
 from eventflow.model.topics import Topics
 from eventflow.store.artifacts import TaskRecord, write_task
 from eventflow.store.runs import RunFile, mark_successful, place_of, write_beginning, write_end
-from tests.simulation.history import Fate, History, LoggedRecord, Published, TaskRun, WrittenObject
+from tests.simulation.history import (
+    Cancelled,
+    Fate,
+    History,
+    LoggedRecord,
+    Published,
+    TaskRun,
+    WrittenObject,
+)
 from tests.simulation.plain_calendar import PlainCalendar, every
 from tests.simulation.simulated_store import Bucket, SimulatedStore
 from tests.simulation.universe import Universe
@@ -67,10 +75,12 @@ class MadeHistory:
     bucket: Bucket = field(init=False)
     is_at_rest: bool = True
     oddities: list[str] = field(default_factory=list)
+    cancelled: list[Cancelled] = field(default_factory=list)
     join_events: int = 10_000
     codec: Codec = field(default_factory=lambda: Codec(Topics("", _PARTITIONS, _PARTITIONS)))
     _deployments: dict[tuple[str, str, int], Deployment] = field(default_factory=dict)
     _states: dict[int, PartitionState] = field(default_factory=dict)
+    _read: dict[int, int] = field(default_factory=dict)
     _stamps: count[int] = field(default_factory=lambda: count(1))
 
     def __post_init__(self) -> None:
@@ -89,6 +99,7 @@ class MadeHistory:
             is_at_rest=self.is_at_rest,
             join_events=self.join_events,
             oddities=self.oddities,
+            cancelled=self.cancelled,
         )
 
     def stamp(self) -> int:
@@ -121,12 +132,14 @@ class MadeHistory:
         trigger: Trigger | None,
         namespace: str = "shop/prod",
         schedule: Timetable | None = None,
+        exit_hooks: ExitHooks | None = None,
     ) -> None:
         """The next version of a flow, with its marks."""
         version = 1 + sum(key[:2] == (namespace, flow) for key in self._deployments)
+        graph = replace(_GRAPH, exit_hooks=exit_hooks)
         code = CodePackage("0" * 64, 0, "flow.py")
         made = Deployment(
-            *(namespace, flow, version, _GRAPH, (), trigger, code, START, "test"),
+            *(namespace, flow, version, graph, (), trigger, code, START, "test"),
             schedule=schedule,
         )
         self._deployments[made.key] = made
@@ -140,8 +153,10 @@ class MadeHistory:
         origin = self._say(record)
         self.published.append(Published(record.namespace, record.name, record.id, origin))
 
-    def execute(self, request: RunRequest, outcome: Outcome = Outcome.SUCCEEDED) -> None:
-        """A run, from its acceptance to its completion."""
+    def execute(
+        self, request: RunRequest, outcome: Outcome = Outcome.SUCCEEDED, hook: str = ""
+    ) -> None:
+        """A run, from its acceptance to its completion; with an exit hook before that."""
         accepted = RunRecord(request.run_id, 1, _RUNNER, request, START)
         self.log(accepted)
         store = self._store()
@@ -157,9 +172,26 @@ class MadeHistory:
         write_end(store, place_of(request), run_end, epoch=1, at=START, nonce="n")
         if outcome is Outcome.SUCCEEDED:
             mark_successful(store, request)
+        if hook:
+            began, how = self.stamp(), (Fate.DONE, "", self.stamp(), hook)
+            task = TaskRun(began, request.run_id, 1, "exit-hook", "0", 0, _PID, *how)
+            self.tasks.append(task)
         self._end(accepted, outcome, reason)
 
-    def _end(self, accepted: RunRecord, outcome: Outcome, reason: str) -> None:
+    def cancel(self, request: RunRequest) -> None:
+        """A run that waits, cancelled: it ends without a start."""
+        asked = Cancellation(request.run_id, "cancelled by test", START, request)
+        report = self.log(asked)
+        self.cancelled.append(Cancelled(self.stamp(), request.run_id))
+        store, end = self._store(), RunEnd(Outcome.CANCELLED, asked.reason, {})
+        write_beginning(store, RunFile(request, _GRAPH, ""), request.causes)
+        write_end(store, place_of(request), end, epoch=1, at=START, nonce="n")
+        record = RunRecord(request.run_id, 1, _RUNNER, request, START)
+        self._end(record, Outcome.CANCELLED, asked.reason, next_report=report.offset + 1)
+
+    def _end(
+        self, accepted: RunRecord, outcome: Outcome, reason: str, next_report: int = 0
+    ) -> None:
         request, sequence = accepted.request, self.stamp()
         ended = replace(accepted, outcome=outcome, reason=reason, finished_at=START)
         self.log(ended, sequence=sequence)
@@ -169,7 +201,8 @@ class MadeHistory:
         )
         self._say(completion, sequence=sequence)
         partition = partition_of(request.run_id.encode(), _PARTITIONS)
-        self.log(RunPosition("R", sequence, "P", 0), partition=partition, sequence=sequence)
+        read = self._read[partition] = max(next_report, self._read.get(partition, 0))
+        self.log(RunPosition("R", sequence, "P", read), partition=partition, sequence=sequence)
 
     def _task(
         self, store: SimulatedStore, request: RunRequest, step: str, inputs: tuple[TaskKey, ...]

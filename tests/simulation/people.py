@@ -20,15 +20,21 @@ from eventflow.model.event import EventRecord
 from eventflow.model.log import NewRecord, TopicPartition
 from eventflow.model.namespace import Namespace
 from eventflow.model.occurrence import JSON
+from eventflow.model.run import RunRequest
+from eventflow.requesting import cancel_run
 from eventflow.store.blobs import digest_of
-from tests.simulation.history import SENT_AGAIN, Published
+from eventflow.store.layout import RunPlace
+from eventflow.store.runs import place_of
+from tests.simulation.history import SENT_AGAIN, Cancelled, Published
 from tests.simulation.service_process import AWAY, said
 from tests.simulation.universe import Crashed
-from tests.simulation.workload import Delete, Deploy, Publish, SendAgain
+from tests.simulation.workload import Cancel, Delete, Deploy, Publish, SendAgain, Which
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from eventflow.bus.port import Bus
+    from eventflow.model.log import Record
     from tests.simulation.installation import Installation
     from tests.simulation.universe import Process
     from tests.simulation.workload import Act
@@ -37,6 +43,7 @@ __all__ = ["CODE", "People"]
 
 _ARCHIVE = b"the code of every flow"
 CODE = CodePackage(digest_of(_ARCHIVE), len(_ARCHIVE), "flow.py")
+_NOWHERE = RunPlace("shop/prod", "Train", "r-nowhere")
 _ECHO = timedelta(seconds=5)
 _PAUSE_MS, _DOWN_MS = (50, 3_000), (50, 5_000)
 
@@ -76,6 +83,8 @@ class People:
                 self._delete(act, process)
             case SendAgain():
                 self._send_again()
+            case Cancel():
+                self._cancel(act, process)
 
     def _ended(self, number: int, process: Process, died_of: BaseException | None) -> None:
         if died_of is None:
@@ -156,11 +165,10 @@ class People:
     # -- operating -------------------------------------------------------------------------------
 
     def _send_again(self) -> None:
-        bus, topics = self.installation.connect(), self.installation.topics
-        where = [TopicPartition(topics.run_requests, n) for n in range(topics.run_partitions)]
+        bus = self.installation.connect()
 
         def attempt() -> None:
-            found = [record for each in where for record in read_to_end(bus, each)]
+            found = self._requests(bus)
             if found:
                 record = self.installation.universe.random.choice(found)
                 key, headers = record.key or b"", (*record.headers, SENT_AGAIN)
@@ -169,3 +177,33 @@ class People:
 
         self._until_done(attempt)
         bus.close()
+
+    def _requests(self, bus: Bus) -> list[Record]:
+        """Partition by partition."""
+        topics = self.installation.topics
+        where = [TopicPartition(topics.run_requests, n) for n in range(topics.run_partitions)]
+        return [record for each in where for record in read_to_end(bus, each)]
+
+    # -- cancelling ------------------------------------------------------------------------------
+
+    def _cancel(self, act: Cancel, process: Process) -> None:
+        world, universe = self.installation.world(process), self.installation.universe
+        chosen: list[RunPlace] = []
+        self._until_done(lambda: chosen.extend(self._choice(act.which, world.bus)))
+        for place in chosen * act.times:
+            self._until_done(partial(cancel_run, world, place))
+            cancelled = Cancelled(universe.stamp(), place.run_id)
+            self.installation.cancelled.append(cancelled)
+        world.close()
+
+    def _choice(self, which: Which, bus: Bus) -> list[RunPlace]:
+        """One run, or none when nothing was requested yet."""
+        if which is Which.NONE:
+            return [_NOWHERE]
+        found = sorted(self._requests(bus), key=lambda each: each.appended_at)
+        if not found:
+            return []
+        last = found[-1] if which is Which.LAST else self.installation.universe.random.choice(found)
+        request = self.installation.codec.decode(last.value or b"")
+        assert isinstance(request, RunRequest)
+        return [place_of(request)]

@@ -10,22 +10,24 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import Future
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from eventflow.errors import CorruptObject
+from eventflow.execution import exit_hooks
+from eventflow.execution.exit_hooks import hooks_of
 from eventflow.model import marking, matching, presence, timing
 from eventflow.model.completion import Outcome
 from eventflow.model.forward import Forward, Listener
 from eventflow.model.matching import pass_time
 from eventflow.model.state import Timer
 from eventflow.model.timing import disarm
-from eventflow.services import custody, trigger_take_over
+from eventflow.services import custody, ends, runner, slots, trigger_take_over
 from eventflow.services.custody import Custody
 from eventflow.services.runner import Runner
-from eventflow.services.slots import Slots
+from eventflow.services.slots import AWAY, Slots
 from eventflow.services.trigger import TriggerService
 from eventflow.services.trigger_partition import TriggerPartition
 from eventflow.store import artifacts, runs
@@ -39,9 +41,12 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from eventflow.bus.port import Bus, Poll
+    from eventflow.execution.exit_hooks import HookDriver
     from eventflow.model.deployment import Activation, Deployment
+    from eventflow.model.graph import FlowGraph
     from eventflow.model.log import Record, TopicPartition
-    from eventflow.model.run import RunRecord, RunRequest
+    from eventflow.model.run import Cancellation, RunRecord, RunRequest
+    from eventflow.model.task import TaskEnd
     from eventflow.model.turn import Turn
     from eventflow.services.slots import Execution
     from eventflow.store.port import Store
@@ -226,6 +231,74 @@ def _end_at_release(self: Slots, run_id: str) -> None:
     _release(self, run_id)
 
 
+# -- cancellations and exit hooks ------------------------------------------------------------------
+
+
+def _read_and_forgotten(self: Runner, custody: Custody, asked: Cancellation) -> None:
+    """A cancellation counts as read although the store could not be asked."""
+    with suppress(*AWAY):
+        _cancel(self, custody, asked)
+
+
+def _known_runs_only(self: Runner, custody: Custody, asked: Cancellation) -> None:
+    """What waits is not cancelled: there is nothing to stop."""
+    if custody.knows(asked.run_id):
+        _cancel(self, custody, asked)
+
+
+def _has_read_them(self: Custody) -> bool:
+    """The reports, as far as anybody knows."""
+    return True
+
+
+def _after_the_requests(self: Runner, custody: Custody) -> None:
+    """What waits is begun first."""
+    self._accept(custody)
+    _read_reports(self, custody)
+
+
+def _told_and_gone_on(self: Slots, run_id: str, reason: str) -> None:
+    """The end is decided beside the execution, which goes on."""
+
+
+def _told_at_once(self: Slots, execution: Execution, end: EndFile) -> None:
+    """The end is told while the hooks are called."""
+    execution.decided = execution.end = end
+
+
+def _called_at_release(self: Slots, run_id: str) -> None:
+    """The hooks are called when the end is told, by who told it."""
+    execution = self._executions.get(run_id)
+    if execution is not None and execution.decided is not None:
+        _call_hooks(self, execution)
+    _release(self, run_id)
+
+
+def _cancels_what_it_leaves(self: Slots) -> list[RunRecord]:
+    """A runner that leaves, or has lost its lease, ends what it executes."""
+    with suppress(*AWAY):
+        for execution in self.unfinished():
+            self.cancel(execution.record.run_id, "its runner left")
+    return _stop_unfinished(self)
+
+
+def _waits_for_success(self: Slots, execution: Execution, hooks: HookDriver, end: TaskEnd) -> None:
+    """A hook that fails is the last thing that is heard of a run."""
+    if end.outcome is Outcome.SUCCEEDED:
+        _hook_ended(self, execution, hooks, end)
+
+
+def _owes_nothing(*_: object) -> bool:
+    """A run that has its end is not taken over."""
+    return False
+
+
+def _of_any_end(graph: FlowGraph, outcome: Outcome) -> tuple[str, ...]:
+    """A cancelled run is not taken for one that did not succeed."""
+    is_failed = outcome is Outcome.FAILED
+    return hooks_of(graph, Outcome.FAILED if is_failed else Outcome.SUCCEEDED)
+
+
 # -- the store ------------------------------------------------------------------------------------
 
 
@@ -251,6 +324,11 @@ _hear_forward = matching._hear_forward
 _change_hands = TriggerService._change_hands
 _set_again = timing._set_again
 _release = Slots.release
+_cancel = Runner._cancel
+_read_reports = Runner._read_reports
+_hook_ended = Slots._hook_ended
+_call_hooks = Slots._call_hooks
+_stop_unfinished = Slots.stop_unfinished
 
 
 def _fault(name: str, *replaces: tuple[object, str, Any], by: str) -> Fault:
@@ -337,6 +415,58 @@ FAULTS: Mapping[str, Fault] = {
             "take-over-without-the-heartbeats-list",
             (presence, "_is_disowned", _never_disowned),
             by="every_requested_run_ends",
+        ),
+        _fault(
+            "cancellation-forgotten-while-the-store-is-away",
+            (Runner, "_cancel", _read_and_forgotten),
+            by="cancellations_are_decided_before_they_are_read",
+        ),
+        _fault(
+            "cancellation-of-what-waits-forgotten",
+            (Runner, "_cancel", _known_runs_only),
+            by="cancellations_are_decided_before_they_are_read",
+        ),
+        _fault(
+            "accept-before-the-reports-are-read",
+            (Custody, "has_read_reports", property(_has_read_them)),
+            (Runner, "_read_reports", _after_the_requests),
+            by="what_was_cancelled_is_not_begun_later",
+        ),
+        _fault(
+            "cancelled-beside-the-execution",
+            (Slots, "cancel", _told_and_gone_on),
+            by="nothing_starts_where_the_end_was_decided",
+        ),
+        _fault(
+            "completion-before-the-hooks",
+            (Slots, "_is_decided", _told_at_once),
+            by="hooks_are_called_before_the_completion",
+        ),
+        _fault(
+            "hooks-after-the-completion",
+            (Slots, "_is_decided", _told_at_once),
+            (Slots, "release", _called_at_release),
+            by="hooks_end_with_the_completion",
+        ),
+        _fault(
+            "cancelled-by-its-runner",
+            (Slots, "stop_unfinished", _cancels_what_it_leaves),
+            by="only_what_was_cancelled_ends_so",
+        ),
+        _fault(
+            "hooks-forgotten-at-take-over",
+            (runner, "owes_hooks", _owes_nothing),
+            by="hooks_are_called_before_the_completion",
+        ),
+        _fault(
+            "completion-lost-by-a-hook-that-fails",
+            (Slots, "_hook_ended", _waits_for_success),
+            by="every_requested_run_ends",
+        ),
+        _fault(
+            "hooks-of-another-end",
+            *((module, "hooks_of", _of_any_end) for module in (slots, ends, exit_hooks)),
+            by="hooks_are_called_before_the_completion hooks_are_those_of_the_end",
         ),
     )
 }

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from tests.simulation.workload import Act, drawn, drawn_schedules
+from tests.simulation.workload import Act, drawn, drawn_cancels, drawn_schedules, with_hooks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -75,11 +75,13 @@ class Scenario:
         by = random.Random(f"{seed}/scenario")
         acts = drawn(by)
         ticks = drawn_schedules(random.Random(f"{seed}/schedules"), acts[-1].after)
+        cancels = drawn_cancels(random.Random(f"{seed}/cancels"), acts[-1].after)
+        hooked = with_hooks(random.Random(f"{seed}/hooks"), (*acts, *ticks))
         return cls(
             seed=seed,
             rates={name: _rate(by, *rates) for name, rates in _MISHAPS.items()},
             lasts=acts[-1].after + timedelta(seconds=by.randint(5, 40)),
-            acts=tuple(sorted((*acts, *ticks), key=lambda act: act.after)),
+            acts=tuple(sorted((*hooked, *cancels), key=lambda act: act.after)),
             partitions=by.randint(2, 3),
             trigger_services=by.randint(2, 3),
             runners=by.randint(2, 3),

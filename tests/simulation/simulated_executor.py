@@ -16,9 +16,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from eventflow.errors import EventflowError, ObjectMissing
+from eventflow.execution.exit_hooks import EXIT_HOOK
 from eventflow.model.completion import Outcome
 from eventflow.model.event import EventRecord, Publisher
-from eventflow.model.graph import StepKind
+from eventflow.model.graph import ExitHooks, StepKind
 from eventflow.model.occurrence import JSON
 from eventflow.model.task import TaskEnd
 from eventflow.store.artifacts import TaskRecord, read_task, save_values, write_task
@@ -43,6 +44,7 @@ _LEASE = timedelta(seconds=30)
 _TICKS_A_LEASE = 10
 _OVERSLEPT = timedelta(milliseconds=100)
 _SHORT_MS, _LONG_MS = (2, 400), (2_000, 40_000)
+_PATIENCE_MS = 300_000
 _ORPHANED_MS = (0, 1_000)
 _HEARD_MS = (0, 20)
 
@@ -53,7 +55,7 @@ class TaskHistory:
 
     `fate`: `done` (its artifacts stand), `failed` (of an error of the class `why`), `died`,
     `killed`; `open` while it runs; `silenced`, however it ended, when it was killed because its
-    runner was silent.
+    runner was silent. It ended at the stamp `until`. `hook` is the exit hook that it called.
     """
 
     stamp: int
@@ -62,6 +64,8 @@ class TaskHistory:
     ended: str = "open"
     is_silenced: bool = False
     why: str = ""
+    until: int = 0
+    hook: str = ""
 
     @property
     def fate(self) -> str:
@@ -192,6 +196,7 @@ class SimulatedExecutor:
 
     def _ended(self, history: TaskHistory, process: Process, died_of: BaseException | None) -> None:
         is_wanted = self._running.pop(process.pid, None) is not None
+        history.until = history.until or self._universe.stamp()
         if died_of is not None:
             history.ended = "died" if is_wanted else "killed"
             if not isinstance(died_of, Crashed):
@@ -224,30 +229,34 @@ class SimulatedExecutor:
 
     def _work(self, history: TaskHistory, process: Process) -> None:
         try:
-            said = self._attempt(history.plan, process)
+            said = self._attempt(history, process)
         except (EventflowError, UserCodeFailed) as error:
             history.ended, history.why = "failed", type(error).__name__
+            history.until = self._universe.stamp()
             self._report(history, process, str(error))
         else:
-            history.ended = "done"
+            history.ended, history.until = "done", self._universe.stamp()
             self._report(history, process, said)
 
     def _report(self, history: TaskHistory, process: Process, said: _Said | str) -> None:
         if process.pid in self._running:
             self._tell(history, said)
 
-    def _attempt(self, plan: TaskPlan, process: Process) -> _Said:
+    def _attempt(self, history: TaskHistory, process: Process) -> _Said:
         """What a task process does; where it goes on."""
-        universe = self._universe
+        universe, plan = self._universe, history.plan
         store, began = SimulatedStore(universe, self._world.bucket), process.clock.now()
         place = place_of(plan.run.request)
         self._read_inputs(plan, store)
         published: tuple[Offset, ...] = ()
-        if not plan.failure:  # otherwise only the failure is recorded
+        if plan.key.step == EXIT_HOOK:
+            history.hook = self._hook(plan, store)
+            self._compute(_PATIENCE_MS)
+        elif not plan.failure:  # otherwise only the failure is recorded
             self._compute()
             published = self._publish(plan, process)
-            if universe.happens("task.fails"):
-                raise UserCodeFailed("ValueError: no rows")
+        if not plan.failure and universe.happens("task.fails"):
+            raise UserCodeFailed("ValueError: no rows")
         values = save_values(store, plan.run.project, {"epoch": plan.key.epoch})
         node = plan.run.graph.step(plan.key.step)
         # Another attempt may find other items.
@@ -275,10 +284,25 @@ class SimulatedExecutor:
                 self._world.oddities.append(f"a task began without what leads to it: {error}")
                 raise
 
-    def _compute(self) -> None:
+    def _hook(self, plan: TaskPlan, store: SimulatedStore) -> str:
+        """The function that an exit hook's task calls: its number among those of the outcome."""
+        content = json.loads(store.get(place_of(plan.run.request).end))
+        hooks = plan.run.graph.exit_hooks or ExitHooks()
+        succeeded = content["outcome"] == "succeeded"
+        return (hooks.on_success if succeeded else hooks.on_error)[int(plan.key.task)]
+
+    def _compute(self, patience_ms: int = 0) -> None:
+        """With `patience_ms`, code that is long may never end, and is killed after that time."""
         universe = self._universe
-        span = _LONG_MS if universe.happens("task.is-long") else _SHORT_MS
-        universe.wait(timedelta(milliseconds=universe.random.randint(*span)), lambda: False)
+        is_long = universe.happens("task.is-long")
+        span = _LONG_MS if is_long else _SHORT_MS
+        if is_long and patience_ms:
+            span = (span[0], 2 * patience_ms)
+        takes_ms = universe.random.randint(*span)
+        lasts = timedelta(milliseconds=min(takes_ms, patience_ms or takes_ms))
+        universe.wait(lasts, lambda: False)
+        if patience_ms and takes_ms > patience_ms:
+            raise UserCodeFailed("its time is over")
         if universe.happens("task.dies"):
             raise Crashed("task.dies")
 

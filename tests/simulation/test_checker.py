@@ -14,10 +14,12 @@ from eventflow.model.decision import Decision, Verdict
 from eventflow.model.deployment import Deployment
 from eventflow.model.event import EventRecord
 from eventflow.model.forward import Forward
-from eventflow.model.run import RunPosition, RunRecord, RunRequest
+from eventflow.model.graph import ExitHooks
+from eventflow.model.run import Cancellation, Heartbeat, RunPosition, RunRecord, RunRequest, Working
 from eventflow.model.state import ActiveVersion, HeldEvent, Timer
 from eventflow.model.timetable import due_origin
 from tests.simulation.checker import complaints_of
+from tests.simulation.checks_of_ends import CHECKS_OF_ENDS
 from tests.simulation.checks_of_runs import CHECKS_OF_RUNS
 from tests.simulation.checks_of_schedules import CHECKS_OF_SCHEDULES, SCHEDULE
 from tests.simulation.checks_of_starts import CHECKS_OF_STARTS
@@ -114,6 +116,49 @@ def _unrest(made: MadeHistory) -> None:
     made.is_at_rest = False
 
 
+def _cancelled() -> MadeHistory:
+    """A run that was cancelled while it waited, and one whose exit hook has told its end."""
+    made = MadeHistory()
+    made.deploy("Train", on("landed"), exit_hooks=ExitHooks(("tell",)))
+    for number in range(2):
+        made.publish(event("landed", "shop/prod", id=f"e{number}"))
+    waits, succeeds = made.requests("Train")
+    made.log(Heartbeat("runner0", "host", "boot", 1, 1, (), False, START))
+    made.cancel(waits)
+    made.execute(succeeds, hook="tell")
+    return made
+
+
+def _ask_late(made: MadeHistory) -> None:
+    records, at = made.place(Cancellation)
+    records[at] = replace(records[at], sequence=made.stamp())
+
+
+def _change_hook(made: MadeHistory, **changes: object) -> None:
+    made.tasks[-1] = replace(made.tasks[-1], **changes)  # type: ignore[arg-type]
+
+
+def _accept_after_cancel(made: MadeHistory) -> None:
+    """By a runner that was not there when the cancellation was acknowledged."""
+    (waits, _), runner = made.requests("Train"), "runner1"
+    heartbeat = made.log(Heartbeat(runner, "host", "boot", 2, 1, (), False, START))
+    accepted = made.log(RunRecord(waits.run_id, 1, runner, waits, START))
+    for records, record in ((made.records["runners"], heartbeat), (made.records["runs"], accepted)):
+        records[records.index(record)] = replace(record, writer=99)
+
+
+def _stay(made: MadeHistory) -> None:
+    """A runner lists a run that has ended, again and again."""
+    working = (Working(made.requests("Train")[0].run_id, 1),)
+    for number in range(5):
+        sent_at = START + timedelta(seconds=number)
+        made.log(Heartbeat("runner1", "host", "boot", 2, 1, working, False, sent_at))
+
+
+def _go_on(made: MadeHistory) -> None:
+    made.tasks.append(replace(made.tasks[0], sequence=made.stamp(), runner=0))
+
+
 _STARTED = "each_due_time_is_started_once_or_accounted_for"
 _STANDING = "timers_stand_for_what_is_due_next"
 
@@ -176,6 +221,20 @@ _WRONG: dict[str, Change] = {
 }
 
 
+_WRONG_ENDS: dict[str, Change] = {
+    "only_what_was_cancelled_ends_so": _ask_late,
+    "cancellations_are_decided_before_they_are_read": lambda made: made.log(
+        Cancellation(made.requests("Train")[0].run_id, "again", START)
+    ),
+    "what_was_cancelled_is_not_begun_later": _accept_after_cancel,
+    "nothing_starts_where_the_end_was_decided": _go_on,
+    "what_has_ended_is_let_go": _stay,
+    "hooks_are_called_before_the_completion": lambda made: _change_hook(made, until=made.stamp()),
+    "hooks_are_those_of_the_end": lambda made: _change_hook(made, hook="mourn"),
+    "hooks_end_with_the_completion": lambda made: _change_hook(made, sequence=made.stamp()),
+}
+
+
 def _checks_that_complain(made: MadeHistory) -> set[str]:
     return {each.check for each in complaints_of(made.history)}
 
@@ -193,6 +252,22 @@ def test_each_check_complains_of_what_it_is_for(check: str) -> None:
     made = good()
 
     _WRONG[check](made)
+
+    assert check in _checks_that_complain(made)
+
+
+def test_a_good_history_of_a_cancelled_run_and_of_a_hook_gives_no_complaint() -> None:
+    made = _cancelled()
+
+    assert complaints_of(made.history) == []
+    assert {each.__name__ for each in CHECKS_OF_ENDS} == _WRONG_ENDS.keys()
+
+
+@pytest.mark.parametrize("check", _WRONG_ENDS)
+def test_what_is_wrong_with_a_cancelled_run_or_a_hook_is_seen(check: str) -> None:
+    made = _cancelled()
+
+    _WRONG_ENDS[check](made)
 
     assert check in _checks_that_complain(made)
 

@@ -11,10 +11,11 @@ import json
 import random
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from eventflow.model.deployment import ParameterSpec, ParameterType
-from eventflow.model.graph import FlowGraph, StepKind, StepNode
+from eventflow.model.graph import ExitHooks, FlowGraph, StepKind, StepNode
 from eventflow.model.policy import StepPolicy
 from eventflow.model.trigger import FieldMapping, Source, Subscription, Trigger
 from tests.simulation.plain_calendar import every
@@ -22,8 +23,8 @@ from tests.simulation.plain_calendar import every
 if TYPE_CHECKING:
     from eventflow.model.timetable import Timetable
 
-__all__ = ["Act", "Delete", "Deploy", "Design", "Publish", "SendAgain"]
-__all__ += ["drawn", "drawn_schedules", "published_by"]
+__all__ = ["Act", "Cancel", "Delete", "Deploy", "Design", "Publish", "SendAgain", "Which"]
+__all__ += ["drawn", "drawn_cancels", "drawn_schedules", "published_by", "with_hooks"]
 
 _PUBLISHES = "publishes "
 _PROD, _TEST, _OTHER = "shop/prod", "shop/test.b", "other/prod"
@@ -79,7 +80,25 @@ class SendAgain:
     after: timedelta
 
 
-Act = Publish | Deploy | Delete | SendAgain
+class Which(StrEnum):
+    """The run that somebody cancels: the last one that was requested, any, or one that never
+    was."""
+
+    LAST = "last"
+    ANY = "any"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """Somebody cancels a run, so many times."""
+
+    after: timedelta
+    which: Which
+    times: int
+
+
+Act = Publish | Deploy | Delete | SendAgain | Cancel
 
 
 def published_by(step: StepNode) -> str | None:
@@ -114,6 +133,34 @@ def drawn_schedules(by: random.Random, lasts: timedelta) -> tuple[Act, ...]:
         seldom = Deploy(lasts, namespace, Design(_graph("Tick"), None, schedule=every(60)))
         acts.append(by.choice((seldom, Delete(lasts, namespace, "Tick"))))
     return tuple(acts)
+
+
+def drawn_cancels(by: random.Random, lasts: timedelta) -> tuple[Act, ...]:
+    """Cancellations, in half of the installations: mostly of the run that was requested last,
+    which may wait, or have begun, or have ended."""
+    if by.random() < 0.5:
+        return ()
+    which = (Which.LAST, Which.LAST, Which.LAST, Which.ANY, Which.ANY, Which.NONE)
+    return tuple(
+        Cancel(_within(by, lasts), by.choice(which), by.choice((1, 1, 2)))
+        for _ in range(by.randint(1, 8))
+    )
+
+
+def with_hooks(by: random.Random, acts: tuple[Act, ...]) -> tuple[Act, ...]:
+    """The same with exit hooks for some of what is deployed, in half of the installations."""
+    if by.random() < 0.5:
+        return acts
+    return tuple(_hooked(by, act) if isinstance(act, Deploy) else act for act in acts)
+
+
+def _hooked(by: random.Random, act: Deploy) -> Deploy:
+    on_success = by.choice(((), ("tell",), ("tell", "tidy")))
+    on_error = by.choice(((), ("mourn",), ("mourn", "tidy")))
+    if not on_success and not on_error:
+        return act
+    graph = replace(act.design.graph, exit_hooks=ExitHooks(on_success, on_error))
+    return replace(act, design=replace(act.design, graph=graph))
 
 
 def _first_deploys(by: random.Random) -> list[Act]:

@@ -8,10 +8,10 @@ from pathlib import Path
 import eventflow
 from eventflow import deploy
 from eventflow.execution import by_hand, driver, task
-from eventflow.execution.environments import building
+from eventflow.execution.environments import building, removing
 from eventflow.services import runner, trigger
 
-PLACES = (trigger, runner, driver, task, deploy, by_hand, building)
+PLACES = (trigger, runner, driver, task, deploy, by_hand, building, removing)
 LISTS = [each.FAULT_POINTS for each in PLACES]
 
 

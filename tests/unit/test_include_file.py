@@ -9,19 +9,21 @@ from typing import Any
 
 import pytest
 
+from eventflow import requesting
 from eventflow.authoring.deploy_context import DeployContext
 from eventflow.authoring.flow_spec import FlowSpec
 from eventflow.authoring.include_file import IncludedFile, IncludeFile
 from eventflow.authoring.included_files import read_files, store_files
 from eventflow.authoring.parameter import Parameter
-from eventflow.authoring.parameters import parameter_specs, text_values, values_of_run
+from eventflow.authoring.parameters import parameter_specs, values_of_run
 from eventflow.authoring.triggers import compile_trigger, trigger_problems
 from eventflow.context import World
 from eventflow.errors import ArtifactReadOnly, InvalidParameter, ObjectMissing
-from eventflow.model.deployment import ParameterType
+from eventflow.model.deployment import CodePackage, Deployment, ParameterType
 from eventflow.model.trigger import FieldMapping
 from eventflow.store.artifacts import ArtifactRef, load_value, ref_from_text
 from tests.support.authored import Author
+from tests.support.flows import line
 
 CONTEXT = DeployContext("F", "ann", "shop/prod")
 
@@ -162,9 +164,57 @@ def test_a_deployment_knows_a_file_without_its_default() -> None:
     assert (spec.type, spec.default, spec.help) == (ParameterType.FILE, None, "the query")
 
 
-def test_a_path_is_no_value_where_nobody_can_read_it() -> None:
-    with pytest.raises(InvalidParameter, match="'sql': it is a file: run the flow by hand"):
-        text_values(parameter_specs(F), {"sql": "q.sql"})
+def test_a_deployment_knows_how_a_file_is_read() -> None:
+    encodings = {spec.name: spec.encoding for spec in parameter_specs(F)}
+
+    assert encodings == {"sql": "utf-8", "raw": None, "old": "latin-1", "rows": None}
+
+
+def _deployed(world: World) -> Deployment:
+    code, now = CodePackage("0" * 64, 0, "flow.py"), world.effects.clock.now()
+    specs = parameter_specs(F)
+    return Deployment("shop/prod", "F", 1, line("start", "end"), specs, None, code, now, "ann")
+
+
+def test_a_requested_run_has_the_content_that_a_file_had_then(world: World) -> None:
+    Path("raw.bin").write_bytes(b"\xff\r\n" * 400_000)
+    Path("old.txt").write_bytes("ü".encode("latin-1"))
+    given = {"sql": "q.sql", "raw": str(Path("raw.bin").absolute()), "old": "old.txt"}
+
+    request = requesting.new_request(world, _deployed(world), {**given, "rows": "2"})
+    for path in given.values():
+        Path(path).unlink()
+
+    refs = {name: ref_from_text(name, request.parameters[name]) for name in given}
+    found = {
+        name: load_value(world.store, "shop", ref, allow_pickle=False) for name, ref in refs.items()
+    }
+    assert found == {"sql": "select 'ü'\r\n", "raw": b"\xff\r\n" * 400_000, "old": "ü"}
+    assert request.parameters["rows"] == "2"
+    assert sum(map(len, request.parameters.values())) < 1_000
+
+
+def test_a_request_that_is_not_made_reads_the_files_and_stores_nothing(world: World) -> None:
+    given = {"sql": "q.sql", "raw": "q.sql"}
+
+    request = requesting.new_request(world, _deployed(world), given, keeps_files=False)
+
+    assert {name: request.parameters[name] for name in given} == given
+    assert not list(world.store.list("projects/"))
+
+
+def test_a_request_with_files_that_cannot_be_read_names_each(world: World) -> None:
+    Path("raw.bin").write_bytes(b"\xff")
+    given = {"sql": "raw.bin", "raw": "nowhere.bin"}
+
+    with pytest.raises(InvalidParameter) as caught:
+        requesting.new_request(world, _deployed(world), given)
+
+    first, second = str(caught.value).splitlines()
+    assert first.startswith("Parameter 'sql': ")
+    assert "raw.bin is no text in utf-8: byte 0 is 0xff" in first
+    assert second.startswith("Parameter 'raw': ")
+    assert "nowhere.bin cannot be read: No such file or directory" in second
 
 
 def test_no_event_gives_a_file(author: Author) -> None:

@@ -132,7 +132,6 @@ def test_what_is_typed_for_a_type_becomes_its_value(kind: str, typed: str, value
         ("json", "{'a': 1}", "write JSON, which has strings in double quotes."),
         ("str", "a\udcff", "'a\\udcff' is no text in UTF-8."),
         ("config", "{}", "it is a configuration, set when the flow is deployed."),
-        ("file", "a.txt", "it is a file: run the flow by hand to give another."),
     ],
 )
 def test_what_a_type_does_not_take_is_said_with_what_it_does(

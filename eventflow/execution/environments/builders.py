@@ -23,9 +23,10 @@ from eventflow.execution.channel import Channel
 from eventflow.execution.environments.builder import Order
 from eventflow.execution.environments.building import Place, find
 from eventflow.execution.environments.request import request_of
+from eventflow.execution.environments.usage import hold
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from selectors import BaseSelector
 
     from eventflow.execution.environments.building import Environment
@@ -119,13 +120,23 @@ class Build:
 class Builders:
     """Those of one executor. Its thread must live as long as it: the builds die with that."""
 
-    def __init__(self, command: Sequence[str], settings: str, cache: Path, store_url: str) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        settings: str,
+        cache: Path,
+        store_url: str,
+        *,
+        on_end: Callable[[float, bool], None] = lambda *_: None,
+    ) -> None:
         """`command` starts the program of a builder, whose `connect` understands `settings`; the
-        environments are in `cache`, their locks in the store at `store_url`."""
-        self._command, self._settings = tuple(command), settings
+        environments are in `cache`, their locks in the store at `store_url`. `on_end` is told of
+        each build how many seconds it took, and whether it went well."""
+        self._command, self._settings, self._on_end = tuple(command), settings, on_end
         self._cache, self._store_url = cache, store_url
         self._under_way: dict[Wanted, Build] = {}
         self._known: dict[Wanted, Environment] = {}
+        self._held: dict[str, int] = {}
 
     @staticmethod
     def wanted(project: str, packages: Packages) -> Wanted:
@@ -137,13 +148,32 @@ class Builders:
         return Wanted(project, request_of(packages))
 
     def find(self, wanted: Wanted) -> Environment | None:
-        """The environment, when it is there."""
-        known = self._known.get(wanted)
-        if known is None or not Path(known.python).exists():
-            known = find(self._place(wanted), wanted.request)
-            if known is not None:
-                self._known[wanted] = known
+        """The environment, when it is there. Nobody removes it before `let_go`, nor while a
+        process goes on that has inherited its `holds`."""
+        known = self._known.get(wanted) or find(self._place(wanted), wanted.request)
+        if known is None or not self._hold(known):
+            self._known.pop(wanted, None)
+            return None
+        self._known[wanted] = known
         return known
+
+    def _hold(self, environment: Environment) -> bool:
+        if environment.folder not in self._held:
+            descriptor = hold(Path(environment.folder))
+            if descriptor is None:
+                return False
+            self._held[environment.folder] = descriptor
+        return True
+
+    def holds(self, environment: Environment | None) -> Sequence[int]:
+        """The descriptors that a process in an environment that was found has to inherit."""
+        return [] if environment is None else [self._held[environment.folder]]
+
+    def let_go(self) -> None:
+        """What was found so far is kept in its place by the processes in it alone."""
+        for descriptor in self._held.values():
+            os.close(descriptor)
+        self._held.clear()
 
     def begin(self, wanted: Wanted, log: Path, selector: BaseSelector) -> None:
         """Have it built, unless it is being built. What the selector finds to read under the key
@@ -165,6 +195,7 @@ class Builders:
             return None
         del self._under_way[wanted]
         seconds, reason = round(build.seconds, 3), build.end()
+        self._on_end(seconds, not reason)
         _log.info("environment.ended", wanted=wanted.text, seconds=seconds, reason=reason)
         return reason
 
@@ -173,6 +204,7 @@ class Builders:
         for build in self._under_way.values():
             build.end()
         self._under_way.clear()
+        self.let_go()
 
     def _place(self, wanted: Wanted) -> Place:
         return Place(self._cache, self._store_url, wanted.project)

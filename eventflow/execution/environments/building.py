@@ -6,6 +6,7 @@ died has left half-done is built again. What is there is used without uv, networ
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
@@ -29,9 +30,13 @@ if TYPE_CHECKING:
     from eventflow.execution.environments.request import Request
     from eventflow.store.port import Store
 
-__all__ = ["FAULT_POINTS", "Environment", "Place", "build", "find"]
+__all__ = ["CONTENT", "FAULT_POINTS", "Environment", "Place", "build", "find"]
+__all__ += ["folder_of", "remnants_of"]
 
 FAULT_POINTS = ("environment.locked", "environment.installed", "environment.built")
+
+CONTENT = "environment.json"
+"""What an environment was asked for, in its folder: for people, nothing depends on it."""
 
 _SHORT = 32
 _NOT_INHERITED = ("PYTHONHOME", "PYTHONPATH")
@@ -75,12 +80,22 @@ class Place:
     @property
     def folder(self) -> Path:
         """Of the environments of all projects."""
-        return self.cache.absolute() / "environments"
+        return folder_of(self.cache)
 
     def link(self, request: Request) -> Path:
         """What leads from a request to its environment, when that has been built."""
         said = (self.store_url, self.project, request.digest, sys.version, _platform())
         return self.folder / "requests" / digest_of("\n".join(said).encode())[:_SHORT]
+
+
+def folder_of(cache: Path) -> Path:
+    """Of the environments of all projects on this machine."""
+    return cache.absolute() / "environments"
+
+
+def remnants_of(folder: Path) -> tuple[Path, ...]:
+    """Where processes that died have left halves of an environment."""
+    return folder.with_suffix(".partial"), folder.with_suffix(".removed")
 
 
 def find(place: Place, request: Request) -> Environment | None:
@@ -105,8 +120,8 @@ def build(place: Place, request: Request, store: Store, effects: Effects) -> Env
     place.folder.mkdir(parents=True, exist_ok=True)
     with locked(folder.with_suffix(".lock")):
         if not (folder / "bin" / "python").exists():
-            partial = folder.with_suffix(".partial")
-            for stale in (partial, folder):
+            partial, removed = remnants_of(folder)
+            for stale in (partial, removed, folder):
                 shutil.rmtree(stale, ignore_errors=True)
             _install(lock, partial)
             effects.faults.reach("environment.installed")
@@ -129,6 +144,8 @@ def _install(lock: Lock, folder: Path) -> None:
     folder.mkdir()
     listing = folder / "requirements.lock"
     listing.write_text(lock.text)
+    asked = {"packages": lock.request.requirements, "python": lock.request.python}
+    folder.joinpath(CONTENT).write_text(json.dumps(asked))
     what = "The environment cannot be built"
     run_uv(
         ["venv", "--relocatable", "--no-project", "--allow-existing", "--python", python, "."],
