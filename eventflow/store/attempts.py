@@ -13,7 +13,7 @@ from eventflow.model.task import TaskKey
 from eventflow.store.runs import read_end
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from eventflow.store.layout import RunPlace
     from eventflow.store.port import Store
@@ -22,11 +22,13 @@ __all__ = [
     "attempt_of",
     "attempts_of",
     "attempts_of_task",
+    "ended_attempts",
     "in_order_of_tasks",
     "steps_with_attempts",
 ]
 
 _NUMBER = re.compile(r"(\d+)")
+_SAID_LAST = ("artifacts.json", "failure.json")
 
 
 def in_order_of_tasks(task: str) -> tuple[tuple[int, int, str], ...]:
@@ -63,6 +65,19 @@ def attempts_of_task(store: Store, place: RunPlace, step: str, task: str) -> tup
     return tuple(sorted(set(_attempts(store, place, step, task))))
 
 
+def ended_attempts(
+    store: Store, place: RunPlace, steps: Collection[str], task: str | None = None
+) -> set[TaskKey]:
+    """The attempts of these steps that have said how they ended, over all epochs; with `task`
+    those of one task of each."""
+    return {
+        key
+        for step in steps
+        for key, name in _objects(store, place, step, task)
+        if name in _SAID_LAST
+    }
+
+
 def steps_with_attempts(store: Store, place: RunPlace) -> frozenset[str]:
     """The names below the epochs of a run; more than steps: the marks of life are there too."""
     folders = [
@@ -75,11 +90,17 @@ def _attempts(
     store: Store, place: RunPlace, step: str, task: str | None = None
 ) -> Iterator[TaskKey]:
     """Those of one step, or of one of its tasks; each as often as it has objects."""
+    return (key for key, _ in _objects(store, place, step, task))
+
+
+def _objects(
+    store: Store, place: RunPlace, step: str, task: str | None
+) -> Iterator[tuple[TaskKey, str]]:
     for epoch in _epochs(store, place):
         root = f"{place.epoch(epoch)}{step}/"
         for each in store.list(root if task is None else f"{root}{task}/"):
-            name, attempt, _ = each.key.removeprefix(root).split("/")
-            yield TaskKey(epoch, step, name, int(attempt))
+            name, attempt, object_name = each.key.removeprefix(root).split("/")
+            yield TaskKey(epoch, step, name, int(attempt)), object_name
 
 
 def _epochs(store: Store, place: RunPlace) -> Iterator[int]:
