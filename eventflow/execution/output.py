@@ -11,7 +11,7 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from eventflow.store.live_output import STREAMS
+from eventflow.store.live_output import STREAMS, left_out_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -130,7 +130,7 @@ def _both_ends(path: str, size: int) -> bytes:
         file.seek(size - _KEPT_BYTES)
         last = file.read(_KEPT_BYTES)
     left_out = size - len(first) - len(last)
-    return first + f"\n… {left_out} bytes are left out here …\n".encode() + last
+    return b"\n".join([first, left_out_line(left_out), last])
 
 
 def _read_from(path: Path, position: int) -> bytes:

@@ -13,7 +13,7 @@ from eventflow.model.task import TaskKey
 from eventflow.store.runs import read_end
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Iterator
 
     from eventflow.store.layout import RunPlace
     from eventflow.store.port import Store
@@ -28,6 +28,7 @@ __all__ = [
 ]
 
 _NUMBER = re.compile(r"(\d+)")
+_PARTS = 4
 _SAID_LAST = ("artifacts.json", "failure.json")
 
 
@@ -66,16 +67,21 @@ def attempts_of_task(store: Store, place: RunPlace, step: str, task: str) -> tup
 
 
 def ended_attempts(
-    store: Store, place: RunPlace, steps: Collection[str], task: str | None = None
+    store: Store, place: RunPlace, step: str | None = None, task: str | None = None
 ) -> set[TaskKey]:
-    """The attempts of these steps that have said how they ended, over all epochs; with `task`
-    those of one task of each."""
-    return {
-        key
-        for step in steps
-        for key, name in _objects(store, place, step, task)
-        if name in _SAID_LAST
-    }
+    """The attempts that have said how they ended, over all epochs; of a step, or a task of it,
+    when one is given."""
+    if step is not None:
+        found = _objects(store, place, step, task)
+        return {key for key, name in found if name in _SAID_LAST}
+    ended = set()
+    for epoch in _epochs(store, place):
+        root = place.epoch(epoch)
+        for each in store.list(root):
+            parts = each.key.removeprefix(root).split("/")
+            if len(parts) == _PARTS and parts[-1] in _SAID_LAST:
+                ended.add(TaskKey(epoch, parts[0], parts[1], int(parts[2])))
+    return ended
 
 
 def steps_with_attempts(store: Store, place: RunPlace) -> frozenset[str]:

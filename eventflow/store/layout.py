@@ -110,6 +110,10 @@ class RunPlace:
         """Why an attempt failed, beside what it printed."""
         return f"{self.root}{task.path}/failure.json"
 
+    def output(self, task: TaskKey, stream: str) -> str:
+        """What an attempt printed to `stdout` or `stderr`."""
+        return f"{self.root}{task.path}/{stream}"
+
     def times(self, task: TaskKey) -> str:
         """When an attempt printed what it printed."""
         return f"{self.root}{task.path}/times.json"

@@ -12,11 +12,11 @@ are all that is left of what it printed. Nothing is decided by them.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from eventflow.errors import CorruptObject
-from eventflow.store.attempts import ended_attempts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -32,11 +32,17 @@ __all__ = [
     "Portion",
     "decode_piece",
     "encode_piece",
+    "left_out_line",
+    "live_attempts",
     "remove_pieces",
+    "rest_of_output",
     "unended",
 ]
 
 STREAMS = ("stdout", "stderr")
+
+_LARGE_BYTES = 2**20
+_LEFT_OUT = re.compile(rb"\n\xe2\x80\xa6 (\d+) bytes are left out here \xe2\x80\xa6\n")
 
 Mark = tuple[int, int]
 """(offset, time): what stands before this offset had been printed by then, in Unix ms."""
@@ -110,27 +116,55 @@ class LiveOutput:
                 yield from decode_piece(key, data).items()
 
 
+def left_out_line(count: int) -> bytes:
+    """The line that stands in place of so many bytes."""
+    return f"… {count} bytes are left out here …".encode()
+
+
+def rest_of_output(output: bytes, seen: int) -> int:
+    """Where in the output of an attempt that ended somebody goes on who has read its pieces up to
+    the offset `seen`."""
+    found = None
+    if len(output) > _LARGE_BYTES:  # the line stands in the middle of it
+        found = _LEFT_OUT.search(output, len(output) // 3, len(output) * 2 // 3)
+    if found is None or seen <= found.start():
+        return seen
+    unseen = len(output) - len(found[0]) + int(found[1]) - seen
+    return max(found.start(), len(output) - unseen)
+
+
 def remove_pieces(store: Store, place: RunPlace, key: TaskKey) -> None:
     """Remove the pieces of an attempt whose output stands."""
     store.delete([each.key for each in store.list(place.live(key))])
 
 
+def live_attempts(
+    store: Store, place: RunPlace, step: str | None = None, task: str | None = None
+) -> tuple[TaskKey, ...]:
+    """The attempts of which there are pieces; of a step or a task when one is given."""
+    found = (
+        place.attempt_of_live(each.key) for each in store.list(place.live_prefix, folders=True)
+    )
+    return tuple(
+        sorted(
+            key
+            for key in found
+            if key is not None and step in (None, key.step) and task in (None, key.task)
+        )
+    )
+
+
 def unended(
     store: Store, place: RunPlace, step: str | None = None, task: str | None = None
 ) -> tuple[TaskKey, ...]:
-    """The attempts with pieces that have not ended, as far as the store knows: at work, or lost
-    with all their processes. Of a step or a task when one is given."""
-    live = [
-        key
-        for each in store.list(place.live_prefix, folders=True)
-        if (key := place.attempt_of_live(each.key)) is not None
-        and step in (None, key.step)
-        and task in (None, key.task)
-    ]
-    if not live:
-        return ()
-    ended = ended_attempts(store, place, {key.step for key in live})
-    return tuple(sorted(set(live) - ended))
+    """Those of them that have not said how they ended: at work, or lost with all their
+    processes."""
+    live = live_attempts(store, place, step, task)
+    return tuple(key for key in live if not _has_ended(store, place, key))
+
+
+def _has_ended(store: Store, place: RunPlace, key: TaskKey) -> bool:
+    return any(store.info(last) is not None for last in (place.artifacts(key), place.failure(key)))
 
 
 def _execution(key: str) -> str:

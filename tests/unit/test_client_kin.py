@@ -240,8 +240,9 @@ def test_what_a_task_printed_is_read_by_lines_and_measured_unread(history: Histo
 
     task = Task(f"Train/{run.run_id}/start/0")
 
-    assert list(task.loglines("stdout")) == [(None, "größer"), (None, "and more")]
-    assert list(task.loglines("stdout", as_unicode=False))[1] == (None, b"and more")
+    at = task.finished_at
+    assert list(task.loglines("stdout")) == [(at, "größer"), (at, "and more")]
+    assert list(task.loglines("stdout", as_unicode=False))[1] == (at, b"and more")
     assert list(task.loglines("stderr")) == []
     assert (task.stdout_size, task.stderr_size) == (len("größer\nand more\n".encode()), 0)
     with pytest.raises(NotFound, match="it has: stdout, stderr"):
