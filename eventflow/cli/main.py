@@ -16,6 +16,7 @@ _COMMANDS = {
     "dead-letters": "eventflow.cli.dead_letters",
     "deployments": "eventflow.cli.deployments",
     "lineage": "eventflow.cli.lineage",
+    "logs": "eventflow.cli.logs",
     "publish": "eventflow.cli.publish",
     "runner": "eventflow.cli.runner",
     "runs": "eventflow.cli.runs",
