@@ -108,19 +108,18 @@ def _show(part: Part, named: str, options: LogOptions) -> None:
 
 
 def _follow(part: Part, options: LogOptions) -> None:
-    from eventflow.client.printed import Follower
+    from eventflow.client.printed import Follower, LostAttempt
 
     printer = _Printer(options, is_one=part.task is not None)
     follower = Follower(part.place, part.step, part.task, options.attempt)
     while True:
         is_over = part.run.finished  # asked first: what ends until then is seen below
         looked_at = time.monotonic()
-        for line in follower.look():
-            printer.line(line)
-        for key, lines in follower.lost(is_over=is_over):
-            for line in lines:
-                printer.line(line)
-            printer.remark(key, _LOST)
+        for said in follower.look(is_over=is_over):
+            if isinstance(said, LostAttempt):
+                printer.remark(said.key, _LOST)
+            else:
+                printer.line(said)
         if is_over or (part.task is not None and any(task.successful for task in part.tasks())):
             return
         time.sleep(max(_LOOK_EVERY_S, time.monotonic() - looked_at))

@@ -36,7 +36,15 @@ if TYPE_CHECKING:
     from eventflow.store.artifacts import TaskRecord
     from eventflow.store.layout import RunPlace
 
-__all__ = ["Follower", "PrintedLine", "lines_of", "origin_of", "printed", "printed_lines"]
+__all__ = [
+    "Follower",
+    "LostAttempt",
+    "PrintedLine",
+    "lines_of",
+    "origin_of",
+    "printed",
+    "printed_lines",
+]
 
 _NOTHING = dict.fromkeys(STREAMS, 0)
 
@@ -94,6 +102,12 @@ def lines_of(
             yield _line(key, stream, at, line)
 
 
+class LostAttempt(NamedTuple):
+    """An attempt that was lost with all its processes: its pieces are all that is left."""
+
+    key: TaskKey
+
+
 class Follower:
     """Follows what the attempts of a run print; of one step, task or number of attempt when that
     is given. Reads the store only, so it works on any machine."""
@@ -106,33 +120,31 @@ class Follower:
         self._live: dict[TaskKey, _Followed] = {}
         self._done: set[TaskKey] = set()
 
-    def look(self) -> Iterator[PrintedLine]:
+    def look(self, *, is_over: bool = False) -> Iterator[PrintedLine | LostAttempt]:
         """The lines that came since the last look: whole lines of attempts at work, and all that
-        was left of those that have ended."""
+        was left of those that have ended. Of one that will never say how it ended, since another
+        one came after it or the run `is_over`, all that there is, and that it was lost."""
         store, place = world().store, self._place
         ended = ended_attempts(store, place, self._step, self._task)
-        for key in self._in_order(ended - self._done):
-            self._done.add(key)
-            yield from self._rest_of(key)
-        live = live_attempts(store, place, self._step, self._task)
-        for key in self._in_order(set(live) - self._done):
-            if key not in self._live:
-                self._live[key] = _Followed(place, key)
-            yield from self._live[key].look()
-
-    def lost(self, *, is_over: bool) -> Iterator[tuple[TaskKey, Iterator[PrintedLine]]]:
-        """The attempts that will never say how they ended, each with what is left of it: another
-        one came after them, or the run `is_over`. Each is given once; ask after a look."""
-        known = self._done | set(self._live)
-        gone = {key for key in self._live if is_over or any(_is_after(each, key) for each in known)}
-        for key in self._in_order(gone):
-            self._done.add(key)
-            yield key, self._live.pop(key).end()
+        live = {*live_attempts(store, place, self._step, self._task), *self._live}
         if is_over:
             steps = self._steps if self._step is None else [self._step]
-            left = {key for step in steps for key in attempts_of(world().store, self._place, step)}
-            for key in self._in_order(left - self._done):
-                yield key, self._rest_of(key)
+            ended.update(*(attempts_of(store, place, step) for step in steps))
+        for key in self._in_order((ended | live) - self._done):
+            if key in ended:
+                self._done.add(key)
+                yield from self._rest_of(key)
+            else:
+                yield from self._followed(key).look()
+                if is_over or any(_is_after(each, key) for each in ended | live):
+                    self._done.add(key)
+                    yield from self._live.pop(key).end()
+                    yield LostAttempt(key)
+
+    def _followed(self, key: TaskKey) -> _Followed:
+        if key not in self._live:
+            self._live[key] = _Followed(self._place, key)
+        return self._live[key]
 
     def _rest_of(self, key: TaskKey) -> Iterator[PrintedLine]:
         followed = self._live.pop(key, None)

@@ -47,7 +47,7 @@ _MOST_WAITING_BYTES = 2**20
 _MOST_BEHIND_BYTES = 5 * 2**20
 _KEPT_BYTES = 5 * 2**20
 _LAST_WORDS_S = 0.1
-_LAST_SECONDS = 10
+_LAST_SECONDS = 3
 
 
 def follow_attempts(connected: socket.socket, connect: Callable[[str], World]) -> NoReturn:
