@@ -22,6 +22,7 @@ from eventflow.store.line_times import GrowingLines, read_times
 from eventflow.store.live_output import (
     STREAMS,
     LiveOutput,
+    has_ended,
     left_out_line,
     live_attempts,
     rest_of_output,
@@ -136,7 +137,8 @@ class Follower:
                 yield from self._rest_of(key)
             else:
                 yield from self._followed(key).look()
-                if is_over or any(_is_after(each, key) for each in ended | live):
+                is_passed = is_over or any(_is_after(each, key) for each in ended | live)
+                if is_passed and not has_ended(store, place, key):
                     self._done.add(key)
                     yield from self._live.pop(key).end()
                     yield LostAttempt(key)

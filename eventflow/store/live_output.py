@@ -32,6 +32,7 @@ __all__ = [
     "Portion",
     "decode_piece",
     "encode_piece",
+    "has_ended",
     "left_out_line",
     "live_attempts",
     "remove_pieces",
@@ -160,10 +161,11 @@ def unended(
     """Those of them that have not said how they ended: at work, or lost with all their
     processes."""
     live = live_attempts(store, place, step, task)
-    return tuple(key for key in live if not _has_ended(store, place, key))
+    return tuple(key for key in live if not has_ended(store, place, key))
 
 
-def _has_ended(store: Store, place: RunPlace, key: TaskKey) -> bool:
+def has_ended(store: Store, place: RunPlace, key: TaskKey) -> bool:
+    """Whether an attempt has said how it ended."""
     return any(store.info(last) is not None for last in (place.artifacts(key), place.failure(key)))
 
 

@@ -82,8 +82,8 @@ def test_a_run_that_is_taken_over_is_followed_to_its_end_and_its_outputs_are_not
         assert follower.process.wait(60) == 0
         assert follower.said("stdout") == [
             "[start/0] the first time",
-            "[start/0] once more",
             "[start/0] … and half a line",
+            "[start/0] once more",
             "[start/0] … and half a line that ends",
             "[end/0] the end",
         ]
