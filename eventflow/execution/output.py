@@ -129,8 +129,6 @@ def _both_ends(path: str, size: int) -> bytes:
         first = file.read(_KEPT_BYTES)
         file.seek(size - _KEPT_BYTES)
         last = file.read(_KEPT_BYTES)
-    # Whole lines, where there are any: half of a secret would not be known for one.
-    first, last = first[: first.rfind(b"\n")], last[last.find(b"\n") + 1 :]
     left_out = size - len(first) - len(last)
     return b"\n".join([first, left_out_line(left_out), last])
 

@@ -131,7 +131,8 @@ def rest_of_output(output: bytes, seen: int) -> int:
     if found is None or seen <= found.start():
         return seen
     unseen = len(output) - len(found[0]) + int(found[1]) - seen
-    return max(found.start(), len(output) - unseen)
+    at = len(output) - unseen
+    return at if at >= found.end() else found.start()
 
 
 def remove_pieces(store: Store, place: RunPlace, key: TaskKey) -> None:
