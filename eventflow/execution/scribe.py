@@ -74,7 +74,8 @@ class _Stream:
     def look(self) -> None:
         """Take what has come, as long as not too much waits to be put."""
         size = _size_of(self._path)
-        if size - self._read > _MOST_BEHIND_BYTES + _MOST_WAITING_BYTES:
+        # The beginning is always shown.
+        if self._read and size - self._read > _MOST_BEHIND_BYTES + _MOST_WAITING_BYTES:
             self._skip(size - _MOST_WAITING_BYTES)
         room = _MOST_WAITING_BYTES - len(self._waiting)
         if size > self._read and room > 0:
@@ -124,7 +125,7 @@ class _Stream:
         self.size_bytes += position - self._read + len(self._rest)
         self._read, self._rest = position, b""
         # It may be in the middle of a secret: nothing is shown of the line in which that ends.
-        self._skips = self._mask.longest_bytes
+        self._skips = self._mask.longest_bytes or -1
 
     def _behind_the_skipped(self, shown: bytes) -> bytes:
         end = shown.find(b"\n", self._skips)
@@ -153,15 +154,22 @@ class _Followed:
         for stream in self.streams.values():
             stream.look()
 
-    def put(self, store: Store, *, is_last: bool = False) -> None:
-        """Put what waits, as one piece."""
+    def finish(self, store: Store) -> None:
+        """Nothing more will come: put all that is left."""
+        self.look()
+        while self.put(store):
+            self.look()
+        self.put(store, is_last=True)
+
+    def put(self, store: Store, *, is_last: bool = False) -> bool:
+        """Put what waits, as one piece; whether there was any."""
         found = {
             name: portion
             for name, stream in self.streams.items()
             if (portion := stream.portion(is_last=is_last)) is not None
         }
         if not found:
-            return
+            return False
         data = encode_piece(found)
         key = f"{self.prefix}{self.pieces:08d}"
         store.put_if_absent(key, data)
@@ -171,6 +179,7 @@ class _Followed:
         pause = min(_LONGEST_PAUSE_S, max(_FIRST_PAUSE_S, self.pieces / _PIECES_A_PAUSE_S))
         self.put_at = time.monotonic() + pause
         self._bound(store, key, len(data))
+        return True
 
     def _bound(self, store: Store, key: str, size: int) -> None:
         if self.head_bytes < _KEPT_BYTES:
@@ -190,7 +199,8 @@ class _Followed:
         """Its output stands: keep the times, and remove the pieces."""
         self.look()
         times = {name: each.times for name, each in self.streams.items() if each.marks}
-        write_times(store, self.place, self.key, times)
+        if times:
+            write_times(store, self.place, self.key, times)
         remove_pieces(store, self.place, self.key)
 
 
@@ -213,7 +223,9 @@ class _Scribe:
             signal.signal(signal.SIGALRM, signal.SIG_DFL)
             signal.alarm(_LAST_SECONDS)  # a store that is away is not waited for any more
         time.sleep(_LAST_WORDS_S)
-        self._go_on(is_last=True)
+        for each in self._followed.values():
+            self._try(partial(each.finish, self._store))
+        self._settle()
 
     @property
     def _store(self) -> Store:
@@ -229,16 +241,19 @@ class _Scribe:
             case "ended" if message["number"] in self._followed:
                 self._ended.append(self._followed.pop(message["number"]))
 
-    def _go_on(self, *, is_last: bool = False) -> None:
+    def _go_on(self) -> None:
         now = time.monotonic()
         for each in self._followed.values():
             each.look()
-            if is_last or now >= each.put_at:
-                self._try(partial(each.put, self._store, is_last=is_last))
+            if now >= each.put_at:
+                self._try(partial(each.put, self._store))
+        self._settle()
+
+    def _settle(self) -> None:
         while self._ended and self._try(lambda: self._ended[0].settle(self._store)):
             del self._ended[0]
 
-    def _try(self, step: Callable[[], None]) -> bool:
+    def _try(self, step: Callable[[], object]) -> bool:
         """Whether it could be done. If not, it comes again: nothing of a run depends on it."""
         try:
             step()

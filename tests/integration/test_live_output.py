@@ -194,6 +194,8 @@ class TestPieces:
             executor.poll(timedelta(milliseconds=50))
             for stream, portion in watch.live.read():
                 before = last[stream].end if stream in last else 0
+                if not before:
+                    assert portion.data.startswith(b"first\n")
                 left_out += portion.start - before
                 last[stream] = portion
             return bool(last) and last["stdout"].data.endswith(b"\nlast\n")

@@ -100,7 +100,7 @@ class TestGrowingLines:
         bounds = sorted({0, len(data), *(cut for cut in cuts if cut < len(data))})
         lines = GrowingLines()
 
-        found = []
+        found: list[tuple[datetime, bytes]] = []
         for start, end in itertools.pairwise(bounds):
             found += lines.add(Portion(start, data[start:end]))
         found += lines.end()
@@ -141,7 +141,7 @@ class TestTheKeptOutput:
     ) -> None:
         whole = b"".join(b"%09d\n" % number for number in range(16 * 2**20 // 10))
         (tmp_path / "stdout").write_bytes(whole)
-        keep_output(store, PLACE, KEY, tmp_path, lambda data: data)
+        keep_output(store, PLACE, KEY, str(tmp_path), lambda data: data)
         kept = store.get(PLACE.output(KEY, "stdout"))
         seen = behind // 10 * 10
 
