@@ -89,8 +89,8 @@ def test_a_run_that_is_taken_over_is_followed_to_its_end_and_its_outputs_are_not
         ]
         assert follower.said("stderr") == [
             "[start/0] aside",
-            "[start/0] aside",
             "[start/0] … was lost with its processes: this is what was seen of its output",
+            "[start/0] aside",
         ]
 
 
