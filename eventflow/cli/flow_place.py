@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from eventflow.client.step import Step
     from eventflow.client.task import Task
     from eventflow.context import World
+    from eventflow.store.layout import RunPlace
 
 __all__ = ["Part", "latest_or_named", "look", "part_of"]
 
@@ -47,6 +48,20 @@ class Part:
 
     def __init__(self, run: Run, step: str | None, task: str | None) -> None:
         self.run, self.step, self.task = run, step, task
+
+    @property
+    def place(self) -> RunPlace:
+        """Where its run lies.
+
+        Raises:
+            NotFound: the run has no such step.
+        """
+        from eventflow.client.step import Step
+        from eventflow.store.layout import RunPlace
+
+        if self.step is not None:
+            Step(f"{self.run.namespace}/{self.run.pathspec}/{self.step}")
+        return RunPlace(self.run.namespace, self.run.path_components[0], self.run.id)
 
     def tasks(self) -> Sequence[Task]:
         """The tasks that have ended, in the order of the graph; of a task that may still come

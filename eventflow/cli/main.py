@@ -17,6 +17,7 @@ _COMMANDS = {
     "deployments": "eventflow.cli.deployments",
     "environments": "eventflow.cli.environments",
     "lineage": "eventflow.cli.lineage",
+    "logs": "eventflow.cli.logs",
     "publish": "eventflow.cli.publish",
     "runner": "eventflow.cli.runner",
     "runs": "eventflow.cli.runs",

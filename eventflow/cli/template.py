@@ -1,7 +1,10 @@
-"""The program of a template process and of a task in an interpreter of its own; not for people.
+"""The program of template processes, their scribes, and tasks in interpreters of their own.
+
+Not for people.
 
     python -P -m eventflow.cli.template serve <socket>
     python -P -m eventflow.cli.template task <socket>
+    python -P -m eventflow.cli.template scribe <socket>
 
 It is started by `eventflow.execution`; the number is a file descriptor that it inherits.
 """
@@ -26,6 +29,11 @@ def main(arguments: list[str]) -> NoReturn:
             serve(socket.socket(fileno=int(number)), app.connect_task, app.expect_publishing)
         case ["task", number]:
             live_in_new_interpreter(app.connect_task, socket.socket(fileno=int(number)))
+        case ["scribe", number]:
+            # Here: no task has a use for it, and a task is a copy of what its template has.
+            from eventflow.execution.scribe import follow_attempts
+
+            follow_attempts(socket.socket(fileno=int(number)), app.connect_task)
     sys.exit("This program is started by eventflow itself.")
 
 

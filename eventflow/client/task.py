@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from eventflow.client.artifacts import Artifacts, DataArtifact, TaskData, record_of
+from eventflow.client.attempts import latest_attempt, numbered_attempt
 from eventflow.client.code import code_of, environment_of
 from eventflow.client.facts import Metadata, facts_of
 from eventflow.client.named import Named
+from eventflow.client.printed import origin_of, printed, printed_lines
 from eventflow.client.scope import locate_run
 from eventflow.client.task_names import are_in_line, index_of
 from eventflow.context import world
 from eventflow.errors import NotFound, ObjectMissing
 from eventflow.store.artifacts import find_tasks, read_task
-from eventflow.store.attempts import attempt_of, attempts_of, attempts_of_task
-from eventflow.store.failures import read_failure
-from eventflow.store.finding import find_run, namespaces_of
+from eventflow.store.attempts import attempts_of
+from eventflow.store.failures import TaskFailure, read_failure
+from eventflow.store.live_output import STREAMS
 from eventflow.store.runs import read_end, read_run
 
 if TYPE_CHECKING:
@@ -25,12 +27,9 @@ if TYPE_CHECKING:
     from eventflow.client.code import Code
     from eventflow.model.task import TaskKey
     from eventflow.store.artifacts import TaskRecord
-    from eventflow.store.failures import TaskFailure
     from eventflow.store.layout import RunPlace
 
 __all__ = ["Task"]
-
-_STREAMS = ("stdout", "stderr")
 
 
 class Task(Named):
@@ -42,17 +41,17 @@ class Task(Named):
     __slots__ = ("_key",)
 
     def __init__(self, pathspec: str, attempt: int | None = None) -> None:
-        """Find it.
+        """Find it. One at work is found once it has printed something that can be seen.
 
         Raises:
-            NotFound: there is no such run, task or attempt, or the task is still at work.
+            NotFound: there is no such run, task or attempt, or nothing is known of it yet.
         """
         place, (step, task) = locate_run(pathspec, below=2)
         super().__init__(place, step, task)
         if attempt is None:
-            self._key = attempt_of(world().store, place, step, task)
+            self._key = latest_attempt(place, step, task)
         else:
-            self._key = _attempt(place, step, task, attempt)
+            self._key = numbered_attempt(place, step, task, attempt)
 
     @classmethod
     def at(cls, place: RunPlace, key: TaskKey) -> Task:
@@ -107,8 +106,12 @@ class Task(Named):
 
     @property
     def exception(self) -> TaskFailure | None:
-        """Why it failed: `reason` in one line, `traceback` in several; None when it did not."""
-        return None if self.successful else read_failure(world().store, self._place, self._key)
+        """Why it failed: `reason` in one line, `traceback` in several; None when it did not. Of
+        one that was lost with all its processes, what became of its run."""
+        if self.successful:
+            return None
+        said = read_failure(world().store, self._place, self._key)
+        return said if said is not None else self._lost()
 
     @property
     def created_at(self) -> datetime | None:
@@ -126,7 +129,9 @@ class Task(Named):
 
     @property
     def stdout(self) -> str:
-        """What it printed, or the task that it was cloned from; empty while it is at work."""
+        """What it printed, or the task that it was cloned from. Of one that is at work for more
+        than a second what it has printed so far; of one that was lost with all its processes what
+        was seen of it until then."""
         return self._output("stdout")
 
     @property
@@ -136,7 +141,7 @@ class Task(Named):
 
     @property
     def stdout_size(self) -> int:
-        """Bytes of its stdout in the store; nothing else is read."""
+        """Bytes of its stdout in the store, once it has ended; nothing else is read."""
         return self._output_size("stdout")
 
     @property
@@ -145,16 +150,20 @@ class Task(Named):
         return self._output_size("stderr")
 
     def loglines(
-        self, stream: str, as_unicode: bool = True
-    ) -> Iterator[tuple[None, str] | tuple[None, bytes]]:
-        """The lines of `stdout` or `stderr`, without their ends, as pairs like Metaflow's.
+        self,
+        stream: str,
+        as_unicode: bool = True,
+        meta_dict: object = None,  # noqa: ARG002 - Metaflow's signature
+    ) -> Iterator[tuple[datetime, str] | tuple[datetime, bytes]]:
+        """The lines of `stdout` or `stderr`, without their ends, each behind a time, aware UTC: by
+        then it had been printed. Of a task that ran for less than a second that is its end.
 
-        The first of a pair is None: when a line was printed is not kept.
+        `meta_dict` is there for code written for Metaflow; nothing is read from it.
         """
-        if stream not in _STREAMS:
-            raise NotFound(f"A task has no stream {stream!r}; it has: {', '.join(_STREAMS)}.")
-        for line in self._output_bytes(stream).splitlines():
-            yield (None, line.decode(errors="replace")) if as_unicode else (None, line)
+        if stream not in STREAMS:
+            raise NotFound(f"A task has no stream {stream!r}; it has: {', '.join(STREAMS)}.")
+        for at, line in printed_lines(self._place, self._key, stream):
+            yield (at, line.decode(errors="replace")) if as_unicode else (at, line)
 
     # ── around it ────────────────────────────────────────────────────────────
 
@@ -233,50 +242,25 @@ class Task(Named):
         record = self._record()
         return record.origin or None if record else None
 
+    def _lost(self) -> TaskFailure | None:
+        """What is known of an attempt that could not say why it ended; None while it may."""
+        run: Any = self.parent.parent
+        if not run.finished:
+            return None
+        reason = "it was lost with its processes, before it could say why"
+        return TaskFailure(f"{reason}; of the run: {run.reason}", "")
+
     def _record(self) -> TaskRecord | None:
         try:
             return read_task(world().store, self._place, self._key)
         except ObjectMissing:
             return None
 
-    def _output(self, name: str) -> str:
-        return self._output_bytes(name).decode(errors="replace")
+    def _output(self, stream: str) -> str:
+        return printed(self._place, self._key, stream).decode(errors="replace")
 
-    def _output_bytes(self, name: str) -> bytes:
-        try:
-            return world().store.get(self._key_of(name))
-        except ObjectMissing:
-            original = self._original()
-            return original._output_bytes(name) if original else b""
-
-    def _output_size(self, name: str) -> int:
-        found = world().store.info(self._key_of(name))
-        if found is None:
-            original = self._original()
-            return original._output_size(name) if original else 0
-        return found.size_bytes
-
-    def _original(self) -> Task | None:
-        """The task that it was cloned from, which keeps what it printed."""
-        origin, store = self._origin(), world().store
-        if origin is None:
-            return None
-        flow = self._place.flow
-        place = find_run(store, flow, namespaces_of(store, flow), origin)
-        return Task.at(place, attempt_of(store, place, self._key.step, self._key.task))
-
-    def _key_of(self, name: str) -> str:
-        key = self._key
-        return self._place.attempt(key.epoch, key.step, key.task, key.attempt) + name
-
-
-def _attempt(place: RunPlace, step: str, task: str, number: int) -> TaskKey:
-    ended = attempts_of_task(world().store, place, step, task)
-    found = [key for key in ended if key.attempt == number]
-    if not found:
-        numbers = ", ".join(str(key.attempt) for key in ended) or "none"
-        raise NotFound(
-            f"{place.flow}/{place.run_id}/{step}/{task} has no attempt {number} that has ended; it"
-            f" has: {numbers}."
-        )
-    return found[-1]
+    def _output_size(self, stream: str) -> int:
+        store = world().store
+        place, key = origin_of(self._place, self._key)
+        found = store.info(place.output(key, stream))
+        return found.size_bytes if found else 0

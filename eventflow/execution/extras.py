@@ -14,7 +14,7 @@ from eventflow.authoring.members import class_attribute
 from eventflow.execution.failure import Failure
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
     from eventflow.authoring.decorator import Declaration
@@ -65,8 +65,9 @@ class Extras:
         """Whether a failure that `@catch` caught is printed."""
         return self.catch is None or bool(self.catch.attributes["print_exception"])
 
-    def set_secrets(self) -> None:
-        """Fetch the secrets and set them in this process; from then on they are hidden.
+    def set_secrets(self, tell: Callable[[tuple[str, ...]], None]) -> None:
+        """Fetch the secrets and set them in this process; from then on they are hidden. Before
+        anything can print them, others are told to hide them too.
 
         Raises:
             InvalidSecret: there is one that cannot be used.
@@ -76,8 +77,17 @@ class Extras:
         from eventflow.execution.secrets.fetching import set_secrets  # noqa: PLC0415
         from eventflow.execution.secrets.mask import Mask  # noqa: PLC0415
 
-        self.mask = Mask(set_secrets(self.secrets))
+        values = set_secrets(self.secrets)
+        tell(values)
+        self.mask = Mask(values)
         self.mask.cover_streams()
+
+    def hide(self, values: tuple[str, ...]) -> None:
+        """Hide the secrets of an attempt whose process is gone."""
+        if values:
+            from eventflow.execution.secrets.mask import Mask  # noqa: PLC0415
+
+            self.mask = Mask(values)
 
     def hidden(self, failure: Failure) -> Failure:
         """The failure without the values of secrets."""

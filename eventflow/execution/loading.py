@@ -44,10 +44,13 @@ class Loaded:
 
 
 def load(root: Path, file: str) -> Loaded:
-    """Import the flow's file; `root` becomes the working directory and first on `sys.path`.
+    """Import the flow's file; `root` becomes the working directory and first on `sys.path`. No
+    file, nothing is imported.
 
     Never raises for what the file does: that is the failure of each of its tasks.
     """
+    if not file:
+        return Loaded(root, None, None)
     try:
         return Loaded(root, _import(root, root / file), None)
     except BaseException as error:  # noqa: BLE001 - user code may raise anything, sys.exit too

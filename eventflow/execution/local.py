@@ -67,15 +67,20 @@ class _Code:
         return self.environment.variables(os.environ, dict(self.variables))
 
 
+_BURYING = _Code("", "", (), None)
+"""Imports nothing: its template does what is left to do for attempts that lost theirs."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Attempt:
     """An attempt that was started: where its output goes, on which template it runs, or for which
-    environment it waits."""
+    environment it waits. `lost_to`: why the template that it ran on is gone."""
 
     task: TaskPlan
     folder: Path
     code: _Code | None = None
     waits_for: Wanted | None = None
+    lost_to: str = ""
 
     def is_of(self, run_id: str, epoch: int) -> bool:
         return (self.task.run.request.run_id, self.task.key.epoch) == (run_id, epoch)
@@ -246,12 +251,27 @@ class LocalExecutor:
         silent, no task has failed: whoever polls has its lease still, and they start anew."""
         template = self._templates.pop(code)
         self._selector.unregister(template.channel)
-        report = Report(Outcome.FAILED, (), template.bury())
+        reason = template.bury()
         for number in [number for number, each in self._running.items() if each.code == code]:
-            if template.left_for_silence:
+            if code == _BURYING:
+                self._end(number, Report(Outcome.FAILED, (), self._running[number].lost_to))
+            elif template.left_for_silence:
                 self._start_anew(number)
             else:
-                self._end(number, report)
+                self._bury(number, reason)
+
+    def _bury(self, number: int, reason: str) -> None:
+        """An attempt was lost with its template: another one, without its code, keeps what it
+        printed, and says why it ended."""
+        attempt = replace(self._running[number], code=_BURYING, lost_to=reason)
+        self._running[number] = attempt
+        task, folder = attempt.task, str(attempt.folder)
+        start = Start.of(number, task, folder, self._encode(task.run))
+        try:
+            self._template(_BURYING).start(replace(start, post_mortem=reason))
+        except OSError as error:
+            text = f"{reason}; its output could not be kept: {error}"
+            self._end(number, Report(Outcome.FAILED, (), text))
 
     def _start_anew(self, number: int) -> None:
         attempt = self._running.pop(number)

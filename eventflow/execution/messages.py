@@ -67,7 +67,8 @@ class Start:
     output goes; `run` is the plan of its run, encoded. It is killed after `timeout_s`; 0 lets it
     run.
 
-    With `post_mortem` the attempt has died of that, and what is left is to keep its output.
+    With `post_mortem` the attempt has died of that, and what is left is to keep its output, without
+    what it `hides`: the values of its secrets.
     """
 
     number: int
@@ -80,6 +81,7 @@ class Start:
     failure: str = ""
     timeout_s: float = 0.0
     post_mortem: str = ""
+    hides: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, number: int, task: TaskPlan, folder: str, run: bytes) -> Start:
@@ -112,6 +114,7 @@ class Start:
                 "failure": self.failure,
                 "timeout_s": self.timeout_s,
                 "post_mortem": self.post_mortem,
+                "hides": self.hides,
             },
             self.run if with_run else b"",
         )
@@ -132,6 +135,7 @@ class Start:
             failure=message["failure"],
             timeout_s=message["timeout_s"],
             post_mortem=message["post_mortem"],
+            hides=tuple(message["hides"]),
         )
 
     def plan(self, known: RunPlan | None = None) -> TaskPlan:

@@ -11,6 +11,8 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from eventflow.store.live_output import STREAMS, left_out_line
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -24,11 +26,13 @@ __all__ = [
     "OutputTail",
     "add_to_stderr",
     "flush_streams",
+    "has_secrets",
     "keep_output",
+    "note_secrets",
     "open_streams",
 ]
 
-STREAMS = ("stdout", "stderr")
+_SECRETS = "secrets"
 _KEPT_BYTES = 5 * 2**20
 _AT_ONCE_BYTES = 2**20
 
@@ -50,6 +54,17 @@ def add_to_stderr(folder: str, text: str) -> None:
     """Say something at the end of an attempt's stderr, also when its process is gone."""
     with open(f"{folder}/stderr", "ab") as file:
         file.write(text.encode(errors="backslashreplace"))
+
+
+def note_secrets(folder: str) -> None:
+    """Have it known, also when its process is gone, that there are secrets in what an attempt
+    prints: only who knows them may keep it."""
+    os.close(os.open(f"{folder}/{_SECRETS}", os.O_WRONLY | os.O_CREAT, 0o600))
+
+
+def has_secrets(folder: str) -> bool:
+    """Whether that was noted."""
+    return os.access(f"{folder}/{_SECRETS}", os.F_OK)
 
 
 def keep_output(
@@ -115,7 +130,7 @@ def _both_ends(path: str, size: int) -> bytes:
         file.seek(size - _KEPT_BYTES)
         last = file.read(_KEPT_BYTES)
     left_out = size - len(first) - len(last)
-    return first + f"\n… {left_out} bytes are left out here …\n".encode() + last
+    return b"\n".join([first, left_out_line(left_out), last])
 
 
 def _read_from(path: Path, position: int) -> bytes:

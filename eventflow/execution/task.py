@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import os
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -29,14 +30,21 @@ from eventflow.execution.failure import Failure, is_final
 from eventflow.execution.given import given, save_made
 from eventflow.execution.lazy import LazyValues, inputs_of, levels_of
 from eventflow.execution.messages import Report
-from eventflow.execution.output import add_to_stderr, flush_streams, keep_output
+from eventflow.execution.output import (
+    add_to_stderr,
+    flush_streams,
+    has_secrets,
+    keep_output,
+    note_secrets,
+)
 from eventflow.model.completion import Outcome
 from eventflow.store.artifacts import TaskRecord, load_value, read_task, write_task
 from eventflow.store.failures import write_failure
+from eventflow.store.live_output import remove_pieces
 from eventflow.store.runs import place_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from datetime import datetime
     from pathlib import Path
 
@@ -66,8 +74,16 @@ class _Work:
 class Attempt:
     """An attempt at work. `folder` has what it prints."""
 
-    def __init__(self, task: TaskPlan, world: World, folder: str) -> None:
+    def __init__(
+        self,
+        task: TaskPlan,
+        world: World,
+        folder: str,
+        tell_secrets: Callable[[tuple[str, ...]], None] = lambda _: None,
+    ) -> None:
+        """`tell_secrets` is called with the values of its secrets before it can print them."""
         self._task, self._world, self._folder = task, world, folder
+        self._tell_secrets = tell_secrets
         self._store, self._place = world.store, place_of(task.run.request)
         # On disk before this task started: run.json, and what an input left below this epoch.
         reads_own = any(each.epoch == task.key.epoch for each in task.inputs)
@@ -76,6 +92,7 @@ class Attempt:
         self._node = task.run.graph.step(task.key.step)
         self._extras = Extras()
         self._work: _Work | None = None
+        self._is_secret = False
 
     def run(self, loaded: Loaded) -> Report:
         """Run the step. Never raises for what user code does: that is in the report and stderr."""
@@ -94,12 +111,20 @@ class Attempt:
         except BaseException as error:  # noqa: BLE001 - user code may raise anything, sys.exit too
             return self._failed(Failure.of(error, loaded.root))
 
-    def bury(self, reason: str) -> Report:
-        """Its process died of `reason`: keep its output, unless it had got to its end before."""
+    def bury(self, reason: str, hides: tuple[str, ...]) -> Report:
+        """Its process died of `reason`: keep its output, without what it `hides`, unless it had
+        got to its end before. Where nobody knows its secrets any more, its pieces are all that is
+        kept."""
+        self._extras.hide(hides)
+        self._is_secret = not hides and has_secrets(self._folder)
         try:
             record = read_task(self._store, self._place, self._task.key)
         except ObjectMissing:
-            return self._failed(Failure(reason, f"eventflow: {reason}\n"))
+            report = self._failed(Failure(reason, f"eventflow: {reason}\n"))
+            if not self._is_secret:
+                with suppress(EventflowError):  # what stands is the truth, with or without pieces
+                    remove_pieces(self._store, self._place, self._task.key)
+            return report
         return Report(Outcome.SUCCEEDED, record.next_steps, splits=record.splits)
 
     def _result(self, work: _Work, root: Path) -> TaskRecord:
@@ -126,7 +151,7 @@ class Attempt:
         task, process = self._task, os.getpid()
         try:
             with running(task, work.flow, self._extras.board) as work.published:
-                self._extras.set_secrets()
+                self._extras.set_secrets(self._share_secrets)
                 return work.flow._run_step(task.key.step, self._node)
         finally:
             if os.getpid() != process:
@@ -240,7 +265,13 @@ class Attempt:
             reason += f"; its output could not be kept: {error}"
         return Report(Outcome.FAILED, (), reason, is_final=failure.is_final)
 
+    def _share_secrets(self, values: tuple[str, ...]) -> None:
+        note_secrets(self._folder)
+        self._tell_secrets(values)
+
     def _keep_output(self) -> None:
+        if self._is_secret:
+            return
         flush_streams()
         hide = self._extras.hidden_bytes
         keep_output(self._store, self._place, self._task.key, self._folder, hide)

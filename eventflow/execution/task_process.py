@@ -102,9 +102,18 @@ def _work(
     loaded, world = prepare()
     context.use(world)
     template.sendall(_STARTED)
-    attempt = Attempt(start.plan(known), world, start.folder)
-    report = attempt.bury(start.post_mortem) if start.post_mortem else attempt.run(loaded)
+    attempt = Attempt(start.plan(known), world, start.folder, _teller(template))
+    if start.post_mortem:
+        report = attempt.bury(start.post_mortem, start.hides)
+    else:
+        report = attempt.run(loaded)
     template.sendall(report.to_message())
+
+
+def _teller(template: socket.socket) -> Callable[[tuple[str, ...]], None]:
+    """Tells the template what has to be hidden in what the attempt prints: it has others keep
+    that."""
+    return lambda values: template.sendall(pack({"is": "hides", "values": values}))
 
 
 def _next_message(template: socket.socket) -> tuple[Message, bytes]:

@@ -42,6 +42,7 @@ from eventflow.execution.process_tree import (
     reap,
 )
 from eventflow.execution.rehearsal import Rehearsal
+from eventflow.execution.scribe_process import ScribeProcess
 from eventflow.model.completion import Outcome
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ _BURIAL = timedelta(seconds=60)
 _CLOSING = timedelta(seconds=2)
 _PERISHING = timedelta(seconds=1)
 _RESEND_S = 0.05
+_SHOWN_AFTER = timedelta(seconds=1)
 _PUBLISHING = "eventflow.authoring.event"
 
 
@@ -69,7 +71,7 @@ class _Child:
 
     `is_stuck`: killed because a fork of this module said nothing; it is started anew.
     `is_unwanted`: killed on the runner's word. `is_late`: killed because its time was over.
-    `is_told`: the executor knows its end.
+    `is_told`: the executor knows its end. `shown_at`: then it is to be followed by the scribe.
     """
 
     start: Start
@@ -80,6 +82,7 @@ class _Child:
     is_unwanted: bool = False
     is_late: bool = False
     is_told: bool = False
+    shown_at: float | None = None
     report: Report | None = None
 
 
@@ -118,6 +121,7 @@ class _Template:
         self._closes_at: float | None = None
         self._lease_s = 0.0
         self._launcher: Launcher | None = None
+        self._scribe = ScribeProcess()
         self._oom_kills = oom_kills()
         self._selector = selectors.DefaultSelector()
         self._selector.register(control, selectors.EVENT_READ)
@@ -184,6 +188,7 @@ class _Template:
         rehearsal.prepare()
         gc.collect()
         gc.freeze()
+        self._scribe.begin(begin)
         self._launcher = Launcher(
             begin,
             loaded,
@@ -246,7 +251,7 @@ class _Template:
     def _let_go(self) -> None:
         # The numbers, and not the objects, of which a fork has no other use.
         channels = [self._control, *(each.process.channel for each in self._children.values())]
-        ours = [self._selector.fileno(), self._alarm, self._wakeup]
+        ours = [self._selector.fileno(), self._alarm, self._wakeup, self._scribe.fileno()]
         for number in (*ours, *(each.fileno() for each in channels)):
             if number >= 0:
                 os.close(number)
@@ -267,8 +272,12 @@ class _Template:
             case "started":
                 child.is_started = True
                 child.deadline = _from_now(_time_of(child.start))
+                if not child.start.post_mortem:
+                    child.shown_at = _from_now(_SHOWN_AFTER)
                 started = {"number": child.start.number, "pid": child.process.pid}
                 self._control.send(pack({"is": "started", **started}))
+            case "hides":
+                child.start = replace(child.start, hides=tuple(message["values"]))
             case "ended":
                 child.report = Report.from_message(message)
                 child.deadline = _from_now(_LAST_WORDS)
@@ -322,7 +331,7 @@ class _Template:
 
     def _sweep(self) -> None:
         """Kill the orphans: a task adopts its own while it lives, so these have lost theirs."""
-        ours = self._children.keys() | self._spared
+        ours = self._children.keys() | self._spared | self._scribe.pids
         if self._launcher is not None:
             ours |= self._launcher.pids
         for pid in children() - ours:
@@ -332,6 +341,7 @@ class _Template:
 
     def _tell(self, start: Start, report: Report) -> None:
         self._control.send(report.to_message(number=start.number))
+        self._scribe.ended(start.number)
 
     # ── time ─────────────────────────────────────────────────────────────────
 
@@ -342,7 +352,8 @@ class _Template:
         if not self._children:
             return None
         moments = [self._heard_at + self._lease_s, self._closes_at]
-        moments += [child.deadline for child in self._children.values()]
+        for child in self._children.values():
+            moments += (child.deadline, child.shown_at)
         return max(0.0, min(each for each in moments if each is not None) - time.monotonic())
 
     def _mind_the_time(self) -> None:
@@ -350,6 +361,9 @@ class _Template:
         for child in self._children.values():
             if child.deadline is not None and now > child.deadline:
                 self._overdue(child)
+            if child.shown_at is not None and now > child.shown_at:
+                is_followed = self._scribe.follow(child.start)
+                child.shown_at = None if is_followed else _from_now(_SHOWN_AFTER)
         if self._closes_at is not None and (not self._children or now > self._closes_at):
             self._perish()
         if self._children and now > self._heard_at + self._lease_s:
@@ -379,7 +393,7 @@ class _Template:
 
     def _perish(self) -> NoReturn:
         if os.getpid() == self._pid:
-            kill_children(_PERISHING)
+            kill_children(_PERISHING, spare=self._scribe.pids)  # it ends by itself
         os._exit(1)
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from eventflow.execution.channel import Channel
 from eventflow.execution.messages import pack
+from eventflow.execution.process_tree import oom_kills
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,6 +26,7 @@ __all__ = ["TemplateProcess"]
 _CLOSE = pack({"do": "close"})
 _LOG_BYTES = 400
 _DYING_S = 0.5
+_OUT_OF_MEMORY = ": this machine was out of memory"
 
 
 class TemplateProcess:
@@ -58,6 +60,7 @@ class TemplateProcess:
         self.channel = Channel(ours)
         self.channel.send(begin.to_message())
         self.pids: dict[int, int] = {}
+        self._oom_kills = oom_kills()
         self._is_ready = False
         self._reason = ""
         self.left_for_silence = False
@@ -139,7 +142,10 @@ class TemplateProcess:
 
     def _exit(self) -> str:
         code = self._process.returncode
-        return f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+        if code >= 0:
+            return f"ended with exit code {code}"
+        is_want = code == -signal.SIGKILL and oom_kills() > self._oom_kills
+        return f"was killed by signal {-code}{_OUT_OF_MEMORY if is_want else ''}"
 
     def _last_words(self) -> str:
         log = self._log.read_bytes()[-_LOG_BYTES:].decode(errors="replace")

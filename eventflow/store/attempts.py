@@ -22,11 +22,14 @@ __all__ = [
     "attempt_of",
     "attempts_of",
     "attempts_of_task",
+    "ended_attempts",
     "in_order_of_tasks",
     "steps_with_attempts",
 ]
 
 _NUMBER = re.compile(r"(\d+)")
+_PARTS = 4
+_SAID_LAST = ("artifacts.json", "failure.json")
 
 
 def in_order_of_tasks(task: str) -> tuple[tuple[int, int, str], ...]:
@@ -63,6 +66,24 @@ def attempts_of_task(store: Store, place: RunPlace, step: str, task: str) -> tup
     return tuple(sorted(set(_attempts(store, place, step, task))))
 
 
+def ended_attempts(
+    store: Store, place: RunPlace, step: str | None = None, task: str | None = None
+) -> set[TaskKey]:
+    """The attempts that have said how they ended, over all epochs; of a step, or a task of it,
+    when one is given."""
+    if step is not None:
+        found = _objects(store, place, step, task)
+        return {key for key, name in found if name in _SAID_LAST}
+    ended = set()
+    for epoch in _epochs(store, place):
+        root = place.epoch(epoch)
+        for each in store.list(root):
+            parts = each.key.removeprefix(root).split("/")
+            if len(parts) == _PARTS and parts[-1] in _SAID_LAST:
+                ended.add(TaskKey(epoch, parts[0], parts[1], int(parts[2])))
+    return ended
+
+
 def steps_with_attempts(store: Store, place: RunPlace) -> frozenset[str]:
     """The names below the epochs of a run; more than steps: the marks of life are there too."""
     folders = [
@@ -75,11 +96,17 @@ def _attempts(
     store: Store, place: RunPlace, step: str, task: str | None = None
 ) -> Iterator[TaskKey]:
     """Those of one step, or of one of its tasks; each as often as it has objects."""
+    return (key for key, _ in _objects(store, place, step, task))
+
+
+def _objects(
+    store: Store, place: RunPlace, step: str, task: str | None
+) -> Iterator[tuple[TaskKey, str]]:
     for epoch in _epochs(store, place):
         root = f"{place.epoch(epoch)}{step}/"
         for each in store.list(root if task is None else f"{root}{task}/"):
-            name, attempt, _ = each.key.removeprefix(root).split("/")
-            yield TaskKey(epoch, step, name, int(attempt))
+            name, attempt, object_name = each.key.removeprefix(root).split("/")
+            yield TaskKey(epoch, step, name, int(attempt)), object_name
 
 
 def _epochs(store: Store, place: RunPlace) -> Iterator[int]:

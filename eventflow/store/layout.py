@@ -3,7 +3,7 @@
     projects/<project>/blobs/<2>/sha256-<digest>
     projects/<project>/environments/<2>/sha256-<digest of a request>
     projects/<project>/<branch>/<Flow>/runs/<run id>/
-        {run.json, end.json, e<epoch>/…, tags/<inverted number>, downstream/…}
+        {run.json, end.json, e<epoch>/…, live/…, tags/<inverted number>, downstream/…}
     projects/<project>/<branch>/<Flow>/{index,successful}/<inverted day>/<hour>/<ms>-<run id>
     projects/<project>/<branch>/<Flow>/tagged/<digest>/<inverted day>/<hour>/<ms>-<run id>
     flows/<Flow>/<project>~<branch>
@@ -16,17 +16,18 @@ Inverted times and numbers have a fixed width, so that the first key in order is
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from eventflow.model.namespace import Namespace
+from eventflow.model.task import TaskKey
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from eventflow.model.offset import Offset
-    from eventflow.model.task import TaskKey
 
 __all__ = [
     "RunPlace",
@@ -60,6 +61,7 @@ _WIDTH_MS = 13
 _MAX_MS = 10**_WIDTH_MS
 _MOST_GENERATIONS = 10**8
 _TAG_DIGEST = 20
+_LIVE = re.compile(r"e(?P<epoch>\d+)~(?P<step>[^~]+)~(?P<task>[^~]+)~(?P<attempt>\d+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +110,30 @@ class RunPlace:
     def failure(self, task: TaskKey) -> str:
         """Why an attempt failed, beside what it printed."""
         return f"{self.root}{task.path}/failure.json"
+
+    def output(self, task: TaskKey, stream: str) -> str:
+        """What an attempt printed to `stdout` or `stderr`."""
+        return f"{self.root}{task.path}/{stream}"
+
+    def times(self, task: TaskKey) -> str:
+        """When an attempt printed what it printed."""
+        return f"{self.root}{task.path}/times.json"
+
+    def live(self, task: TaskKey) -> str:
+        """The prefix of what an attempt has printed so far, with the slash."""
+        return f"{self.live_prefix}{task.path.replace('/', '~')}/"
+
+    @property
+    def live_prefix(self) -> str:
+        """All of these, one folder an attempt."""
+        return f"{self.root}live/"
+
+    def attempt_of_live(self, key: str) -> TaskKey | None:
+        """The attempt of such a folder; None when it is none of this version."""
+        found = _LIVE.fullmatch(key.removeprefix(self.live_prefix).partition("/")[0])
+        if found is None:
+            return None
+        return TaskKey(int(found["epoch"]), found["step"], found["task"], int(found["attempt"]))
 
     def alive(self, number: int) -> str:
         """A mark of life of a run by hand."""

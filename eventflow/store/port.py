@@ -102,4 +102,5 @@ class Store(Protocol):
         """
 
     def delete(self, keys: Sequence[str]) -> None:
-        """Remove objects; absent ones are no error. Only for marks of life and collected blobs."""
+        """Remove objects; absent ones are no error. Only for marks of life, pieces of output, and
+        collected blobs."""

@@ -257,6 +257,7 @@ def test_a_run_can_be_read_and_followed_while_it_runs(world: World, flow: Path, 
             async for position, line in executing.stream_log("stdout"):
                 lines.append((position, line))
                 if "pid" in line:
+                    assert executing.stdout.endswith(f"{line}\n")  # its task waits for the gate
                     gate.touch()
             again = [each async for each in executing.stream_log("stdout", lines[1][0])]
             assert again == lines[2:]

@@ -1,6 +1,6 @@
 """A process that holds an executor and runs one task, to be killed or stopped by a test.
 
-    python -m tests.support.executor_child <home> <code root> <lease in seconds>
+    python -m tests.support.executor_child <home> <code root> <lease in seconds> [<store>]
 
 It prints each end as a line `outcome reason`, and polls until somebody ends it.
 """
@@ -11,11 +11,12 @@ import sys
 from datetime import timedelta
 from pathlib import Path
 
+from eventflow.settings import StoreSettings
 from tests.support.flows import Flows
 
 
-def main(home: str, root: str, lease: str) -> None:
-    flows = Flows(Path(home))
+def main(home: str, root: str, lease: str, store: str = "{}") -> None:
+    flows = Flows(Path(home), StoreSettings.model_validate_json(store))
     executor = flows.executor(lease=timedelta(seconds=float(lease)))
     executor.start(flows.task(flows.plan(Path(root))))
     while True:

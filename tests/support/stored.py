@@ -15,6 +15,7 @@ from eventflow.model.timetable import due_origin
 from eventflow.model.trigger import Source
 from eventflow.store.artifacts import TaskRecord, save_values, write_task
 from eventflow.store.layout import RunPlace
+from eventflow.store.live_output import Portion, encode_piece
 from eventflow.store.runs import RunFile, mark_successful, place_of, write_beginning, write_end
 
 if TYPE_CHECKING:
@@ -216,6 +217,11 @@ class History:
         place = RunPlace(run.namespace, run.flow, run.run_id)
         root = place.attempt(key.epoch, key.step, key.task, key.attempt)
         self.world.store.put_if_absent(root + name, text.encode())
+
+    def so_far(self, run: RunRequest, key: TaskKey, number: int, **streams: Portion) -> None:
+        """A piece of what an attempt at work has printed."""
+        prefix = f"{place_of(run).live(key)}0000000000001-a/"
+        self.world.store.put_if_absent(f"{prefix}{number:08d}", encode_piece(streams))
 
 
 def _graph(flow: str) -> FlowGraph:

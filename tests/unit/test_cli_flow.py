@@ -6,6 +6,7 @@ import json
 import pickle
 import random
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,11 +17,14 @@ from eventflow.authoring.flow_spec import FlowSpec
 from eventflow.authoring.step import step
 from eventflow.cli.flow import _command_line
 from eventflow.cli.main import cli
+from eventflow.cli.output import time_text
 from eventflow.client.run import Run
 from eventflow.errors import InvalidName, InvalidTag, NotFound
 from eventflow.model.completion import Outcome
 from eventflow.model.task import TaskKey
 from eventflow.store.failures import write_failure
+from eventflow.store.line_times import LineTimes, time_of_ms, write_times
+from eventflow.store.live_output import Portion
 from eventflow.store.runs import place_of
 
 if TYPE_CHECKING:
@@ -167,6 +171,58 @@ def test_logs_are_followed_to_the_end_of_the_run(ask: Ask, run: RunRequest) -> N
 
     assert result.stdout == "[start/0] one\n[start/0] two\n"
     assert result.stderr == "[end/0] Traceback\n"
+
+
+def test_logs_of_a_run_at_work_are_what_there_is_so_far(ask: Ask, history: History) -> None:
+    run = history.begin()
+    history.output(run, history.task(run, "start"), "stdout", "done\n")
+    history.so_far(run, TaskKey(1, "end", attempt=1), 0, stdout=Portion(0, b"at it\nha"))
+
+    result = ask("logs", run.run_id)
+
+    assert result.stdout == "[start/0] done\n[end/0 #2] at it\n[end/0 #2] ha\n"
+    assert result.stderr == "[end/0 #2] … is at work\n"
+
+
+def test_logs_that_are_followed_say_what_was_lost(ask: Ask, history: History) -> None:
+    run = history.begin()
+    history.so_far(run, TaskKey(1, "start"), 0, stdout=Portion(0, b"a\nb"))
+    key = history.task(run, "start", epoch=2)
+    history.output(run, key, "stdout", "again\n")
+    history.end(run, key, outcome=Outcome.FAILED)
+
+    followed = ask("logs", run.run_id, "--follow")
+    shown = ask("logs", run.run_id)
+
+    assert followed.stdout == "[start/0] a\n[start/0] b\n[start/0] again\n"
+    assert followed.stderr.startswith("[start/0] … was lost with its processes")
+    assert (shown.stdout, shown.stderr) == ("again\n", "")
+
+
+def test_logs_with_timestamps_say_by_when_a_line_was_printed(ask: Ask, history: History) -> None:
+    run = history.begin()
+    key = history.task(run, "start")
+    history.output(run, key, "stdout", "one\ntwo\n")
+    write_times(history.world.store, place_of(run), key, {"stdout": LineTimes(((4, 1000),), 8)})
+    ended_at = time_text(run.requested_at + timedelta(seconds=5))
+
+    result = ask("logs", run.run_id, "--timestamps")
+
+    assert result.stdout.splitlines() == [
+        f"{time_text(time_of_ms(1000))} one",
+        f"{ended_at} two",
+    ]
+
+
+def test_logs_without_the_file_of_the_flow_are_the_same(ask: Ask, run: RunRequest) -> None:
+    words = [("logs", f"{run.run_id[:8]}/start/0"), ("logs", run.run_id, "--follow")]
+
+    for command, what, *more in words:
+        without = CliRunner().invoke(cli, [command, f"Train/{what}", *more])
+        assert without.output == ask(command, what, *more).output
+    assert isinstance(CliRunner().invoke(cli, ["logs", "Train"]).exception, InvalidName)
+    elsewhere = CliRunner().invoke(cli, ["logs", f"Train/{run.run_id}", "--within", "x/prod"])
+    assert isinstance(elsewhere.exception, NotFound)
 
 
 # ── tag ──────────────────────────────────────────────────────────────────────

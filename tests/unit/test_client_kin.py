@@ -25,6 +25,8 @@ from eventflow.model.graph import FlowGraph, StepKind, StepNode
 from eventflow.model.task import TaskKey
 from eventflow.store.blobs import put_blob
 from eventflow.store.failures import write_failure
+from eventflow.store.line_times import time_of_ms
+from eventflow.store.live_output import Portion
 from eventflow.store.runs import place_of
 
 if TYPE_CHECKING:
@@ -240,12 +242,53 @@ def test_what_a_task_printed_is_read_by_lines_and_measured_unread(history: Histo
 
     task = Task(f"Train/{run.run_id}/start/0")
 
-    assert list(task.loglines("stdout")) == [(None, "größer"), (None, "and more")]
-    assert list(task.loglines("stdout", as_unicode=False))[1] == (None, b"and more")
+    at = task.finished_at
+    assert list(task.loglines("stdout")) == [(at, "größer"), (at, "and more")]
+    assert list(task.loglines("stdout", as_unicode=False))[1] == (at, b"and more")
     assert list(task.loglines("stderr")) == []
     assert (task.stdout_size, task.stderr_size) == (len("größer\nand more\n".encode()), 0)
     with pytest.raises(NotFound, match="it has: stdout, stderr"):
         list(task.loglines("stdin"))
+
+
+def test_a_task_at_work_has_what_it_printed_so_far(history: History) -> None:
+    run = history.begin()
+    key = TaskKey(1, "start", attempt=1)
+    history.so_far(run, key, 0, stdout=Portion(0, b"one\ntw", ((6, 1000),)))
+    history.so_far(run, key, 1, stdout=Portion(6, b"o\n", ((8, 2000),)), stderr=Portion(0, b"!"))
+
+    task = Task(f"Train/{run.run_id}/start/0")
+
+    assert (task.current_attempt, task.finished, task.successful) == (1, False, False)
+    assert (task.stdout, task.stderr, task.stdout_size) == ("one\ntwo\n", "!", 0)
+    assert list(task.loglines("stdout")) == [(time_of_ms(1000), "one"), (time_of_ms(2000), "two")]
+    assert task.exception is None
+    assert Task(f"Train/{run.run_id}/start/0", attempt=1) == task
+
+
+def test_a_task_that_was_lost_with_its_processes_has_its_pieces_and_says_so(
+    history: History,
+) -> None:
+    run = history.begin()
+    history.so_far(run, TaskKey(1, "start"), 0, stdout=Portion(0, b"last words"))
+    history.end(run, outcome=Outcome.CANCELLED, reason="by ann")
+
+    task = Task(f"Train/{run.run_id}/start/0")
+
+    assert task.stdout == "last words"
+    assert str(task.exception) == (
+        "it was lost with its processes, before it could say why; of the run: by ann"
+    )
+
+
+def test_pieces_beside_kept_output_are_not_looked_at(history: History) -> None:
+    run = history.begin()
+    key = history.task(run, "start")
+    history.so_far(run, key, 0, stdout=Portion(0, b"left by a dead scribe"))
+
+    task = Task(f"Train/{run.run_id}/start/0")
+
+    assert (task.stdout, list(task.loglines("stdout"))) == ("", [])
 
 
 def test_what_a_resumed_run_took_over_says_from_where(history: History) -> None:

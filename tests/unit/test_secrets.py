@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from eventflow.authoring.decorator import Declaration
 from eventflow.authoring.step_decorators import secrets
@@ -158,6 +160,27 @@ class TestMask:
 
     def test_the_longest_value_goes_first(self) -> None:
         assert Mask(["abcd", "abcdef"]).text("abcdef abcd") == "*** ***"
+
+    @given(st.text("abc\n", max_size=40), st.lists(st.integers(1, 12), min_size=1, max_size=30))
+    def test_of_a_stream_is_the_same_however_it_is_cut(self, text: str, sizes: list[int]) -> None:
+        mask = Mask(["abcabc", "cabca\nbccabca", "ccccc", "abca"])
+        stream, shown, rest = text.encode(), b"", b""
+
+        for size in sizes:
+            piece, stream = stream[:size], stream[size:]
+            beginning, rest = mask.beginning(rest + piece)
+            shown += beginning
+
+        assert shown + mask.data(rest + stream) == mask.data(text.encode())
+
+    def test_holds_back_no_more_than_may_become_a_secret(self) -> None:
+        mask = Mask([VALUE])
+
+        assert mask.beginning(b"no login with " + VALUE[:3].encode()) == (
+            b"no login with ",
+            VALUE[:3].encode(),
+        )
+        assert Mask().beginning(b"all of it") == (b"all of it", b"")
 
     def test_leaves_alone_what_is_too_short_to_be_secret(self) -> None:
         mask = Mask(["on", ""])

@@ -32,6 +32,7 @@ class Mask:
         longest_first = sorted(forms, key=len, reverse=True)
         self._pattern = re.compile("|".join(map(re.escape, longest_first))) if forms else None
         self._bytes = re.compile(self._pattern.pattern.encode()) if self._pattern else None
+        self._forms = tuple(form.encode() for form in longest_first)
 
     def text(self, text: str) -> str:
         """The text without them."""
@@ -40,6 +41,24 @@ class Mask:
     def data(self, data: bytes) -> bytes:
         """UTF-8 without them."""
         return self._bytes.sub(_SHOWN.encode(), data) if self._bytes else data
+
+    def beginning(self, data: bytes) -> tuple[bytes, bytes]:
+        """Of a stream that goes on behind `data`: its beginning without them, and what has to be
+        put before what comes next, since it may be the beginning of one."""
+        if self._bytes is None:
+            return data, b""
+        open_at = min((_opened(form, data) for form in self._forms), default=len(data))
+        end = open_at
+        for found in self._bytes.finditer(data):
+            if found.start() >= open_at:
+                break
+            end = max(end, found.end())
+        return self.data(data[:end]), data[end:]
+
+    @property
+    def longest_bytes(self) -> int:
+        """How long the longest of what it masks is."""
+        return max(map(len, self._forms), default=0)
 
     def cover_streams(self) -> None:
         """Have what this process prints from now on through `sys.stdout` and `sys.stderr` masked,
@@ -51,6 +70,15 @@ class Mask:
     def _write(self, write: Callable[[str], int], text: str, /) -> int:
         write(self.text(text))
         return len(text)
+
+
+def _opened(form: bytes, data: bytes) -> int:
+    """Where at the end of `data` something begins that may become `form`; its length if nothing
+    does."""
+    for size in range(min(len(form) - 1, len(data)), 0, -1):
+        if data.endswith(form[:size]):
+            return len(data) - size
+    return len(data)
 
 
 def _forms(value: str) -> Iterator[str]:
