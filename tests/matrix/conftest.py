@@ -53,12 +53,7 @@ def runner_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 @pytest.fixture(scope="session")
 def deployer_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """On a folder and the embedded bus, by `Deployer`; the services run beside it."""
-    folder = tmp_path_factory.mktemp("matrix-deployer")
-    for stage in _stage(folder, DeployerStage):
-        services = Cluster(stage.env, folder)
-        services.start("up")
-        yield stage
-        services.stop()
+    yield from _served(_stage(tmp_path_factory.mktemp("matrix-deployer"), DeployerStage))
 
 
 @pytest.fixture(scope="session")
@@ -66,22 +61,49 @@ def s3_stage(
     tmp_path_factory: pytest.TempPathFactory, s3_server: S3Endpoint, s3_bucket: str
 ) -> Iterator[Stage]:
     """On an S3 server."""
-    url = f"s3://{s3_bucket}/matrix-{secrets.token_hex(4)}"
-    keys = {
-        "AWS_ACCESS_KEY_ID": s3_server.access_key,
-        "AWS_SECRET_ACCESS_KEY": s3_server.secret_key,
-    }
-    store = StoreSettings(url=url, endpoint_url=s3_server.endpoint_url, region=s3_server.region)
+    yield from _on_s3(tmp_path_factory.mktemp("matrix-s3"), Stage, s3_server, s3_bucket)
+
+
+@pytest.fixture(scope="session")
+def runner_on_s3_stage(
+    tmp_path_factory: pytest.TempPathFactory, s3_server: S3Endpoint, s3_bucket: str
+) -> Iterator[Stage]:
+    """On an S3 server, by `Runner`."""
+    folder = tmp_path_factory.mktemp("matrix-runner-s3")
+    yield from _on_s3(folder, RunnerStage, s3_server, s3_bucket)
+
+
+@pytest.fixture(scope="session")
+def deployer_on_s3_stage(
+    tmp_path_factory: pytest.TempPathFactory, s3_server: S3Endpoint, s3_bucket: str
+) -> Iterator[Stage]:
+    """On an S3 server and the embedded bus, by `Deployer`."""
+    folder = tmp_path_factory.mktemp("matrix-deployer-s3")
+    yield from _served(_on_s3(folder, DeployerStage, s3_server, s3_bucket))
+
+
+def _served(stages: Iterator[Stage]) -> Iterator[Stage]:
+    for stage in stages:
+        services = Cluster(stage.env, stage.folder)
+        services.start("up")
+        yield stage
+        services.stop()
+
+
+def _on_s3(folder: Path, kind: type[Stage], server: S3Endpoint, bucket: str) -> Iterator[Stage]:
+    url = f"s3://{bucket}/matrix-{secrets.token_hex(4)}"
+    keys = {"AWS_ACCESS_KEY_ID": server.access_key, "AWS_SECRET_ACCESS_KEY": server.secret_key}
+    store = StoreSettings(url=url, endpoint_url=server.endpoint_url, region=server.region)
     env = {
         "EVENTFLOW_STORE__URL": url,
-        "EVENTFLOW_STORE__ENDPOINT_URL": s3_server.endpoint_url,
-        "EVENTFLOW_STORE__REGION": s3_server.region,
+        "EVENTFLOW_STORE__ENDPOINT_URL": server.endpoint_url,
+        "EVENTFLOW_STORE__REGION": server.region,
         **keys,
     }
     with pytest.MonkeyPatch.context() as patch:
         for name, value in keys.items():
             patch.setenv(name, value)
-        yield from _stage(tmp_path_factory.mktemp("matrix-s3"), Stage, store, env)
+        yield from _stage(folder, kind, store, env)
 
 
 @pytest.fixture(params=["local"])

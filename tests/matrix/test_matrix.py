@@ -41,6 +41,8 @@ CELLS = [
         pytest.param("deployer", shape, id=f"deployer-{shape.name}")
         for shape in (NAMED_ENDS, GANG, LOOP_AROUND_FOREACH)
     ),
+    pytest.param("runner_on_s3", BRANCH_IN_FOREACH, id="runner-on-s3", marks=pytest.mark.s3),
+    pytest.param("deployer_on_s3", NESTED, id="deployer-on-s3", marks=pytest.mark.s3),
 ]
 LOCAL = CELLS[: len(SHAPES)]
 
