@@ -5,6 +5,7 @@ The public names, each imported when it is first used, so that `import eventflow
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -148,7 +149,9 @@ _HOMES = {
 def __getattr__(name: str) -> Any:
     """The public name, from its home (PEP 562)."""
     if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        # Not at the top: `import eventflow` costs nothing.
+        absent = import_module(f"{__name__}.authoring.absent_names")
+        raise absent.missing_name(__name__, name, sys._getframe(1))
     value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
     globals()[name] = value
     return value

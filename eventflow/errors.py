@@ -11,7 +11,8 @@
     │   ├── InvalidPackages        ├── InvalidTag
     │   ├── ArtifactReadOnly       ├── InvalidOption
     │   │   └── ConfigReadOnly     └── NotFound
-    │   └── InvalidMerge               └── Ambiguous
+    │   ├── NameMissing                └── Ambiguous
+    │   └── InvalidMerge
     │       ├── MissingInMergeArtifacts
     │       └── UnhandledInMergeArtifacts
     ├── OperatorError              whoever runs eventflow acts
@@ -78,6 +79,7 @@ __all__ = [
     "InvalidTag",
     "InvalidTrigger",
     "MissingInMergeArtifacts",
+    "NameMissing",
     "NotFound",
     "ObjectMissing",
     "OperatorError",
@@ -185,6 +187,10 @@ class ArtifactMissing(AuthorError, AttributeError):
 
 class CardMissing(AuthorError, AttributeError):
     """A step adds to a card that it does not have."""
+
+
+class NameMissing(AuthorError, ImportError):
+    """A flow imports a name of Metaflow that is not here; the message says what to do instead."""
 
 
 class InvalidMerge(AuthorError):
