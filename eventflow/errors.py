@@ -12,6 +12,7 @@
     │   ├── ArtifactReadOnly       ├── InvalidOption
     │   │   └── ConfigReadOnly     └── NotFound
     │   ├── NameMissing                └── Ambiguous
+    │   ├── CallFailed
     │   └── InvalidMerge
     │       ├── MissingInMergeArtifacts
     │       └── UnhandledInMergeArtifacts
@@ -55,6 +56,7 @@ __all__ = [
     "BusBusy",
     "BusForbidden",
     "BusUnreachable",
+    "CallFailed",
     "CardMissing",
     "CommandFailed",
     "ConfigReadOnly",
@@ -187,6 +189,11 @@ class ArtifactMissing(AuthorError, AttributeError):
 
 class CardMissing(AuthorError, AttributeError):
     """A step adds to a card that it does not have."""
+
+
+class CallFailed(AuthorError):
+    """A call of `parallel_map` failed, in its process: with an error that cannot be raised here,
+    or the process ended."""
 
 
 class NameMissing(AuthorError, ImportError):
