@@ -5,18 +5,28 @@ The public names, each imported when it is first used, so that `import eventflow
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from eventflow import cards
     from eventflow.authoring.config import Config
     from eventflow.authoring.config_expr import config_expr
     from eventflow.authoring.current import current
     from eventflow.authoring.event import Event
     from eventflow.authoring.exit_hook import exit_hook
+    from eventflow.authoring.file_parsers import (
+        conda_environment_yml_parser,
+        pyproject_toml_parser,
+        requirements_txt_parser,
+        yaml_parser,
+    )
     from eventflow.authoring.flow_spec import FlowSpec
     from eventflow.authoring.include_file import IncludeFile
+    from eventflow.authoring.parallel_calls import parallel_imap_unordered, parallel_map
     from eventflow.authoring.parameter import JSONType, Parameter
+    from eventflow.authoring.profiling import profile
     from eventflow.authoring.project import project
     from eventflow.authoring.pypi import pypi, pypi_base
     from eventflow.authoring.step import step
@@ -24,6 +34,7 @@ if TYPE_CHECKING:
         card,
         catch,
         environment,
+        parallel,
         resources,
         retry,
         secrets,
@@ -72,7 +83,9 @@ __all__ = [
     "Task",
     "UserStepDecorator",
     "card",
+    "cards",
     "catch",
+    "conda_environment_yml_parser",
     "config_expr",
     "current",
     "default_metadata",
@@ -84,9 +97,15 @@ __all__ = [
     "metadata",
     "namespace",
     "namespaced_event_name",
+    "parallel",
+    "parallel_imap_unordered",
+    "parallel_map",
+    "profile",
     "project",
     "pypi",
     "pypi_base",
+    "pyproject_toml_parser",
+    "requirements_txt_parser",
     "resources",
     "retry",
     "schedule",
@@ -96,6 +115,7 @@ __all__ = [
     "trigger",
     "trigger_on_finish",
     "user_step_decorator",
+    "yaml_parser",
 ]
 
 _HOMES = {
@@ -119,6 +139,7 @@ _HOMES = {
     "UserStepDecorator": "authoring.user_decorators",
     "card": "authoring.step_decorators",
     "catch": "authoring.step_decorators",
+    "conda_environment_yml_parser": "authoring.file_parsers",
     "config_expr": "authoring.config_expr",
     "current": "authoring.current",
     "default_metadata": "client.metaflow",
@@ -130,11 +151,17 @@ _HOMES = {
     "metadata": "client.metaflow",
     "namespace": "client.scope",
     "namespaced_event_name": "authoring.trigger_declarations",
+    "parallel": "authoring.step_decorators",
+    "parallel_imap_unordered": "authoring.parallel_calls",
+    "parallel_map": "authoring.parallel_calls",
+    "profile": "authoring.profiling",
     "project": "authoring.project",
-    "resources": "authoring.step_decorators",
-    "retry": "authoring.step_decorators",
     "pypi": "authoring.pypi",
     "pypi_base": "authoring.pypi",
+    "pyproject_toml_parser": "authoring.file_parsers",
+    "requirements_txt_parser": "authoring.file_parsers",
+    "resources": "authoring.step_decorators",
+    "retry": "authoring.step_decorators",
     "schedule": "authoring.trigger_declarations",
     "secrets": "authoring.step_decorators",
     "step": "authoring.step",
@@ -142,13 +169,20 @@ _HOMES = {
     "trigger": "authoring.trigger_declarations",
     "trigger_on_finish": "authoring.trigger_declarations",
     "user_step_decorator": "authoring.user_decorators",
+    "yaml_parser": "authoring.file_parsers",
 }
+
+_MODULES = ("cards",)
 
 
 def __getattr__(name: str) -> Any:
     """The public name, from its home (PEP 562)."""
+    if name in _MODULES:
+        return import_module(f"{__name__}.{name}")
     if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        # Not at the top: `import eventflow` costs nothing.
+        absent = import_module(f"{__name__}.authoring.absent_names")
+        raise absent.missing_name(__name__, name, sys._getframe(1))
     value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
     globals()[name] = value
     return value

@@ -13,8 +13,9 @@
     │   ├── InputMissing           ├── UnknownProvider
     │   ├── ArtifactReadOnly       ├── InvalidOption
     │   │   └── ConfigReadOnly     └── NotFound
-    │   └── InvalidMerge               ├── Ambiguous
-    │       │                          └── ItemMissing
+    │   ├── NameMissing                ├── Ambiguous
+    │   ├── CallFailed                 └── ItemMissing
+    │   └── InvalidMerge
     │       ├── MissingInMergeArtifacts
     │       └── UnhandledInMergeArtifacts
     ├── OperatorError              whoever runs eventflow acts
@@ -57,6 +58,7 @@ __all__ = [
     "BusBusy",
     "BusForbidden",
     "BusUnreachable",
+    "CallFailed",
     "CardMissing",
     "CommandFailed",
     "ConfigReadOnly",
@@ -84,6 +86,7 @@ __all__ = [
     "InvalidTrigger",
     "ItemMissing",
     "MissingInMergeArtifacts",
+    "NameMissing",
     "NotFound",
     "ObjectMissing",
     "OperatorError",
@@ -211,6 +214,15 @@ class InputMissing(AuthorError, IndexError):
 
 class CardMissing(AuthorError, AttributeError):
     """A step adds to a card that it does not have."""
+
+
+class CallFailed(AuthorError):
+    """A call of `parallel_map` failed, in its process: with an error that cannot be raised here,
+    or the process ended."""
+
+
+class NameMissing(AuthorError, ImportError):
+    """A flow imports a name of Metaflow that is not here; the message says what to do instead."""
 
 
 class InvalidMerge(AuthorError):

@@ -96,4 +96,5 @@ _READERS: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
     "resources": _resources,
     "secrets": _nothing,
     "card": _nothing,
+    "parallel": _nothing,
 }

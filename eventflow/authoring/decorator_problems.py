@@ -38,6 +38,8 @@ def decorator_problems(flow_class: type, steps: Sequence[StepSource]) -> Iterato
         for each in declarations:
             if each.name == "catch" and not each.mistakes:
                 yield from _catch_problems(flow_class, step, each)
+            if each.name == "parallel":
+                yield from _gang_problems(steps, step, each)
 
 
 def inline_secret_problems(flow_class: type) -> Iterator[FlowProblem]:
@@ -80,6 +82,25 @@ def _catch_problems(
     why = None if var is None else _why_not(flow_class, var)
     if why:
         yield _at(declaration, f"@catch(var={var!r}): {why}.")
+
+
+def _gang_problems(
+    steps: Sequence[StepSource], step: StepSource, declaration: Declaration
+) -> Iterator[FlowProblem]:
+    ways = [
+        (before.name, call)
+        for before in steps
+        for call in before.next_calls
+        if step.name in call.targets
+    ]
+    plain = [name for name, call in ways if "num_parallel" not in call.options]
+    if plain or not ways:
+        yield _at(
+            declaration,
+            f"@parallel stands on {step.name!r}, which is no gang"
+            + (f" after {', '.join(plain)}" if plain else "")
+            + f": write self.next(self.{step.name}, num_parallel=…) before it, or remove it.",
+        )
 
 
 def _why_not(flow_class: type, name: str) -> str | None:

@@ -30,6 +30,7 @@ __all__ = [
     "card",
     "catch",
     "environment",
+    "parallel",
     "resources",
     "retry",
     "secrets",
@@ -164,7 +165,15 @@ card: Final = StepDecorator(
     _card_mistakes,
 )
 
+parallel: Final = StepDecorator(
+    "parallel",
+    {},
+    """Say that a step runs as a gang, which `num_parallel` in the step before starts. It changes
+    nothing: `check` sees to it that every way into the step says so, and `current.parallel` has
+    the gang.""",
+)
+
 BY_NAME: Final = {
     each.name: each for each in (retry, catch, timeout, resources, environment, secrets, card)
 }
-"""All of them."""
+"""Those that can be given with `--with`. `@parallel` cannot: it is true of one step only."""

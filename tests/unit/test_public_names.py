@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 import eventflow
+from eventflow.authoring.absent_names import ABSENT
+from eventflow.errors import NameMissing
 
 HEAVY = ("boto3", "botocore", "confluent_kafka", "fastavro", "numpy", "pydantic", "rich")
 
@@ -23,6 +25,8 @@ NAMES = {
     *("Runner", "Deployer", "DeployedFlow"),
     *("retry", "catch", "timeout", "resources", "environment", "secrets", "card"),
     *("user_step_decorator", "UserStepDecorator", "USER_SKIP_STEP", "exit_hook"),
+    *("parallel", "parallel_map", "parallel_imap_unordered", "profile", "cards", "yaml_parser"),
+    *("requirements_txt_parser", "pyproject_toml_parser", "conda_environment_yml_parser"),
 }
 
 
@@ -43,13 +47,40 @@ def test_a_type_checker_sees_what_the_program_gets() -> None:
     }
 
     assert set(seen) == NAMES
-    assert seen == {name: f"eventflow.{home}" for name, home in eventflow._HOMES.items()}
+    homes = {name: f"eventflow.{home}" for name, home in eventflow._HOMES.items()}
+    assert seen == homes | dict.fromkeys(eventflow._MODULES, "eventflow")
 
 
-@pytest.mark.parametrize("name", ["foreach", "S3", "nothing"])
+@pytest.mark.parametrize("name", ["foreach", "kubernetes", "nothing"])
 def test_a_name_that_is_not_there_is_an_attribute_error(name: str) -> None:
     with pytest.raises(AttributeError, match=f"'eventflow' has no attribute '{name}'"):
         getattr(eventflow, name)
+    assert not hasattr(eventflow, name)
+
+
+@pytest.mark.parametrize("name", sorted(ABSENT))
+def test_importing_a_name_that_is_left_out_says_what_to_do_instead(name: str) -> None:
+    with pytest.raises(ImportError) as caught:
+        exec(f"from eventflow import FlowSpec, {name}", {})  # noqa: S102 - it is ours
+
+    assert isinstance(caught.value, NameMissing)
+    assert str(caught.value) == f"eventflow has no {name!r}: {ABSENT[name]}"
+    assert caught.value.name == name
+    assert not hasattr(eventflow, name)
+    assert name not in NAMES
+
+
+def test_importing_any_other_name_is_the_error_of_python() -> None:
+    with pytest.raises(ImportError, match="cannot import name 'nothing' from 'eventflow'"):
+        exec("from eventflow import nothing", {})  # noqa: S102 - it is ours
+
+
+def test_importing_everything_gives_the_public_names_and_no_others() -> None:
+    names: dict[str, object] = {}
+
+    exec("from eventflow import *", names)  # noqa: S102 - it is ours
+
+    assert names.keys() - {"__builtins__"} == NAMES
 
 
 def test_importing_eventflow_imports_no_heavy_package() -> None:

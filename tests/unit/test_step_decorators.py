@@ -94,6 +94,38 @@ def test_a_decorator_on_what_can_have_no_note_is_refused_at_once() -> None:
         retry(len)
 
 
+GANG = """
+        class F(FlowSpec):
+            @step
+            def start(self):
+                self.next(self.train{how})
+            @parallel
+            @step
+            def train(self):
+                self.next({next})
+            @step
+            def join(self, inputs):
+                self.next(self.end)
+            @step
+            def end(self): ...
+"""
+
+
+def test_a_gang_may_say_that_it_is_one(author: Author) -> None:
+    flow = author.flow(GANG.format(how=", num_parallel=2", next="self.join"))
+
+    assert check(flow) == []
+    assert policy_of(flow, "train") is None
+
+
+def test_parallel_on_a_step_that_is_no_gang_is_a_mistake(author: Author) -> None:
+    flow = author.flow(GANG.format(how="", next="self.end"))
+
+    (problem,) = [each for each in check(flow) if "@parallel" in each.message]
+    assert problem.line == 7
+    assert "no gang after start: write self.next(self.train, num_parallel=" in problem.message
+
+
 POLICIES: dict[str, StepPolicy] = {
     "@retry": StepPolicy(retries=3, retry_wait_s=120.0),
     "@retry()": StepPolicy(retries=3, retry_wait_s=120.0),

@@ -1,0 +1,103 @@
+"""Parsers for `Config`: YAML, and the files that say which packages a project has.
+
+The latter give `{"packages": {name: versions}, "python": version or None}`, as `@pypi` and
+`@pypi_base` take them.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from eventflow.errors import InvalidPackages
+from eventflow.model.requirement import canonical_name, is_package_name, is_version
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = [
+    "conda_environment_yml_parser",
+    "pyproject_toml_parser",
+    "requirements_txt_parser",
+    "yaml_parser",
+]
+
+_REQUIREMENT = re.compile(r"(?P<name>[^\s=<>!~;@(]+(?:\s*\[[^]]*\])?)\s*(?P<versions>[=<>!~].*)?")
+_COMMENT = re.compile(r"(?:^|\s)#.*$")
+_SKIPPED = "-e file:."  # the project itself, in lock files of Rye
+
+
+def yaml_parser(content: str) -> Any:
+    """What a YAML text says. PyYAML reads it, which does not come with eventflow.
+
+    Raises:
+        ImportError: PyYAML is not installed.
+    """
+    try:
+        yaml = import_module("yaml")
+    except ImportError as error:
+        raise ImportError("YAML is read by PyYAML: pip install pyyaml") from error
+    return yaml.safe_load(content)
+
+
+def requirements_txt_parser(content: str) -> dict[str, Any]:
+    """The packages of a requirements.txt. `python` may stand among them.
+
+    Raises:
+        InvalidPackages: a line is no name with versions; markers and addresses are none either.
+    """
+    lines = (_COMMENT.sub("", line).strip() for line in content.splitlines())
+    return _packages(line for line in lines if line and line != _SKIPPED)
+
+
+def pyproject_toml_parser(content: str) -> dict[str, Any]:
+    """The dependencies and `requires-python` of the `[project]` in a pyproject.toml.
+
+    Raises:
+        InvalidPackages: a dependency is no name with versions; markers and addresses are none.
+    """
+    project = tomllib.loads(content).get("project", {})
+    python = project.get("requires-python")
+    return _packages(project.get("dependencies", []), _bare(python) if python else None)
+
+
+def conda_environment_yml_parser(content: str) -> dict[str, Any]:
+    """The dependencies of an environment.yml: `- numpy=1.26`, one a line.
+
+    Raises:
+        InvalidPackages: a line is no name with versions, or there are others below it (`pip:`).
+    """
+    inside, found = False, []
+    for line in (_COMMENT.sub("", each).strip() for each in content.splitlines()):
+        if line.startswith("-"):
+            found += [line[1:].strip()] if inside else []
+        elif line:
+            inside = line == "dependencies:"
+    return _packages(found)
+
+
+def _packages(lines: Iterable[str], python: str | None = None) -> dict[str, Any]:
+    packages: dict[str, str] = {}
+    for line in lines:
+        read = _REQUIREMENT.fullmatch(line)
+        name, versions = (read["name"], _bare(read["versions"] or "")) if read else ("", "")
+        if not (is_package_name(name) and is_version(versions)):
+            raise InvalidPackages(
+                f"{line!r} is no name of a package with versions, such as numpy>=1.26; environment"
+                " markers, addresses and options are not taken."
+            )
+        if canonical_name(name) != "python":
+            packages[name] = versions
+        elif python is not None and versions:
+            raise InvalidPackages(f"{line!r} is a second version of Python: keep one.")
+        else:
+            python = versions or python
+    return {"packages": packages, "python": python}
+
+
+def _bare(versions: str) -> str:
+    """A version alone for one that is asked for with `=` or `==`."""
+    bare = re.sub(r"^={1,2}\s*(?=[\dv])", "", versions.strip())
+    return versions.strip() if "," in bare else bare
