@@ -58,12 +58,15 @@ if TYPE_CHECKING:
     from eventflow.client.scope import default_namespace, get_namespace, namespace
     from eventflow.client.step import Step
     from eventflow.client.task import Task
+    from eventflow.datatools.objects import S3GetObject, S3PutObject
+    from eventflow.datatools.s3 import S3
     from eventflow.model.config_value import ConfigValue
     from eventflow.programmatic.deployed import DeployedFlow
     from eventflow.programmatic.deployer import Deployer
     from eventflow.programmatic.runner import Runner
 
 __all__ = [
+    "S3",
     "USER_SKIP_STEP",
     "Config",
     "ConfigValue",
@@ -79,6 +82,8 @@ __all__ = [
     "Parameter",
     "Run",
     "Runner",
+    "S3GetObject",
+    "S3PutObject",
     "Step",
     "Task",
     "UserStepDecorator",
@@ -134,6 +139,9 @@ _HOMES = {
     "Parameter": "authoring.parameter",
     "Run": "client.run",
     "Runner": "programmatic.runner",
+    "S3": "datatools.s3",
+    "S3GetObject": "datatools.objects",
+    "S3PutObject": "datatools.objects",
     "Step": "client.step",
     "Task": "client.task",
     "UserStepDecorator": "authoring.user_decorators",

@@ -14,7 +14,10 @@
     │   ├── ArtifactReadOnly       ├── InvalidOption
     │   │   └── ConfigReadOnly     └── NotFound
     │   ├── NameMissing                ├── Ambiguous
-    │   ├── CallFailed                 └── ItemMissing
+    │   ├── CallFailed                 ├── ItemMissing
+    │   ├── InvalidS3Request           └── S3KeyMissing
+    │   │   ├── InvalidS3Address
+    │   │   └── S3Closed
     │   └── InvalidMerge
     │       ├── MissingInMergeArtifacts
     │       └── UnhandledInMergeArtifacts
@@ -79,6 +82,8 @@ __all__ = [
     "InvalidPackages",
     "InvalidParameter",
     "InvalidPayload",
+    "InvalidS3Address",
+    "InvalidS3Request",
     "InvalidSecret",
     "InvalidSettings",
     "InvalidTag",
@@ -92,6 +97,8 @@ __all__ = [
     "OperatorError",
     "RecordTooLarge",
     "Retriable",
+    "S3Closed",
+    "S3KeyMissing",
     "StoreForbidden",
     "StoreUnreachable",
     "StoreUnsuitable",
@@ -271,6 +278,22 @@ class ItemMissing(NotFound, KeyError):
 
     def __str__(self) -> str:
         return Exception.__str__(self)  # that of KeyError has quotes around it
+
+
+class S3KeyMissing(NotFound):
+    """S3 has no object of a key that was asked for; `return_missing=True` gives it as missing."""
+
+
+class InvalidS3Request(AuthorError):
+    """What the S3 data tool is asked for, or given, cannot be."""
+
+
+class InvalidS3Address(InvalidS3Request):
+    """A url, key or root that the S3 data tool cannot use."""
+
+
+class S3Closed(InvalidS3Request):
+    """The files that the S3 data tool fetched are gone: its `with` block has ended."""
 
 
 class OperatorError(EventflowError):

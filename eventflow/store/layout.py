@@ -7,6 +7,7 @@
     projects/<project>/<branch>/<Flow>/{index,successful}/<inverted day>/<hour>/<ms>-<run id>
     projects/<project>/<branch>/<Flow>/tagged/<digest>/<inverted day>/<hour>/<ms>-<run id>
     flows/<Flow>/<project>~<branch>
+    data/<project>/<branch>/<Flow>/<run id>/…                   what steps put with S3(run=self)
     lineage/<topic>.<topic id>/<partition>/<offset / 1000>/<offset % 1000>~<run id>…
     probes/<token>                                              for a moment, when a service starts
 
@@ -86,6 +87,12 @@ class RunPlace:
     def end(self) -> str:
         """The one end."""
         return f"{self.root}end.json"
+
+    @property
+    def data(self) -> str:
+        """The prefix of what its steps put with the S3 data tool, without the slash. eventflow
+        has no key of its own below `data/`, so that these may be anything."""
+        return f"data/{self.namespace}/{self.flow}/{self.run_id}"
 
     def epoch(self, epoch: int) -> str:
         """The prefix of what one epoch wrote, with the slash."""

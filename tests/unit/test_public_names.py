@@ -24,6 +24,7 @@ NAMES = {
     *("Metaflow", "metadata", "get_metadata", "default_metadata"),
     *("Runner", "Deployer", "DeployedFlow"),
     *("retry", "catch", "timeout", "resources", "environment", "secrets", "card"),
+    *("S3", "S3GetObject", "S3PutObject"),
     *("user_step_decorator", "UserStepDecorator", "USER_SKIP_STEP", "exit_hook"),
     *("parallel", "parallel_map", "parallel_imap_unordered", "profile", "cards", "yaml_parser"),
     *("requirements_txt_parser", "pyproject_toml_parser", "conda_environment_yml_parser"),

@@ -5,6 +5,7 @@ connection  the client and its threads, from settings
 answers     what a request that failed means, in eventflow's errors
 rehearsal   requests that go nowhere
 parallel    requests side by side
+buckets     objects of any bucket, as files: what the S3 data tool is made of
 """
 
 from __future__ import annotations

@@ -77,6 +77,7 @@ class Place:
     url: str
     bucket: str
     endpoint_url: str | None
+    other_bucket: str = "set EVENTFLOW_STORE__URL"
 
     def error(self, error: BotoCoreError | ClientError, key: str) -> EventflowError:
         """What it means for a request about `key`, or about the bucket when that is empty."""
@@ -100,7 +101,7 @@ class Place:
             return Taken(place)
         if code == "NoSuchBucket":
             return BucketMissing(
-                f"The bucket {self.bucket!r} does not exist: make it, or set EVENTFLOW_STORE__URL."
+                f"The bucket {self.bucket!r} does not exist: make it, or {self.other_bucket}."
             )
         if code == "NoSuchUpload":
             return UploadGone(place)

@@ -55,16 +55,18 @@ def bucket_and_prefix(url: str) -> tuple[str, str]:
         raise InvalidSettings(f"EVENTFLOW_STORE__URL={url}: {error}") from error
 
 
-def connect(settings: StoreSettings) -> Connection:
-    """Does no I/O.
+def connect(
+    settings: StoreSettings, *, read_seconds: float = _READ_SECONDS, attempts: int = 1
+) -> Connection:
+    """Does no I/O. Its user repeats requests, unless it asks for more than one attempt.
 
     Raises:
         InvalidSettings: the endpoint or the region cannot be.
     """
     config = Config(
         connect_timeout=_CONNECT_SECONDS,
-        read_timeout=_READ_SECONDS,
-        retries={"mode": "standard", "total_max_attempts": 1},  # _call repeats
+        read_timeout=read_seconds,
+        retries={"mode": "standard", "total_max_attempts": attempts},
         max_pool_connections=2 * THREADS,
         tcp_keepalive=True,
         # Servers other than AWS do not all know its new checksums.
