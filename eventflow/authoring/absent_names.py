@@ -34,7 +34,6 @@ ABSENT = {
     "FlowMutator": _CODE,
     "NBDeployer": "Deployer works in notebooks, on a file: write the flow into one.",
     "NBRunner": "Runner works in notebooks, on a file: write the flow into one.",
-    "S3": "use boto3, or have it as an artifact: " + _STORE,
     "StepMutator": _CODE,
     "airflow_external_task_sensor": _DEPLOYED,
     "airflow_s3_key_sensor": _DEPLOYED,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 import secrets
 import subprocess
@@ -13,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from eventflow import S3, FlowSpec, S3GetObject, S3PutObject, app, context
+from eventflow import S3, Flow, FlowSpec, S3GetObject, S3PutObject, app, context
 from eventflow.client.run import Run
 from eventflow.datatools import RangeInfo
 from eventflow.errors import (
@@ -27,6 +26,7 @@ from eventflow.errors import (
 )
 from eventflow.settings import Settings, StoreSettings
 from eventflow.store.layout import RunPlace
+from tests.docs.documents import blocks
 from tests.servers.s3 import S3Endpoint
 
 pytestmark = pytest.mark.s3
@@ -450,48 +450,16 @@ def test_a_store_in_a_folder_has_no_bucket_for_runs(tmp_path: Path) -> None:
         S3(run=run)
 
 
-FLOW = """
-import json
-
-from eventflow import S3, FlowSpec, step
-
-
-class DataFlow(FlowSpec):
-    @step
-    def start(self):
-        with S3(run=self) as s3:
-            self.url = s3.put("numbers.json", json.dumps([1, 2, 3]))
-        self.names = ["a", "b"]
-        self.next(self.work, foreach="names")
-
-    @step
-    def work(self):
-        with S3(run=self) as s3:
-            numbers = json.loads(s3.get("numbers.json").text)
-            s3.put(f"sums/{self.input}", str(sum(numbers)))
-        self.next(self.join)
-
-    @step
-    def join(self, inputs):
-        with S3(run=self) as s3:
-            self.sums = {each.key: int(each.text) for each in s3.get_recursive(["sums"])}
-        self.next(self.end)
-
-    @step
-    def end(self):
-        pass
-
-
-if __name__ == "__main__":
-    DataFlow()
-"""
-
-
-def test_a_step_gets_what_another_step_of_its_run_put(
+def test_the_guide_is_right_about_the_data_of_a_run(
     tmp_path: Path, root: str, store: StoreSettings
 ) -> None:
-    file = tmp_path / "data_flow.py"
-    file.write_text(FLOW, encoding="utf-8")
+    flow, client = (
+        each.text
+        for each in blocks("docs/guide.md")
+        if each.language == "python" and "S3(run=" in each.text
+    )
+    file = tmp_path / "sums.py"
+    file.write_text(flow, encoding="utf-8")
     env = {
         **os.environ,
         "EVENTFLOW_HOME": str(tmp_path / "home"),
@@ -501,18 +469,17 @@ def test_a_step_gets_what_another_step_of_its_run_put(
         "EVENTFLOW_STORE__REGION": str(store.region),
     }
 
-    done = subprocess.run(
-        [sys.executable, str(file), "run", "--run-id-file", str(tmp_path / "run.id")],
-        env=env,
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
+    for program in ([str(file), "run"], ["-c", client]):
+        done = subprocess.run(
+            [sys.executable, "-W", "error", *program],
+            env=env,
+            capture_output=True,
+            text=True,
+            timeout=100,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
 
-    assert done.returncode == 0, done.stderr
-    run = Run(f"DataFlow/{(tmp_path / 'run.id').read_text().strip()}")
-    assert run.data.sums == {"a": 6, "b": 6}
-    with S3(run=run) as s3:
-        assert json.loads(str(s3.get("numbers.json").text)) == [1, 2, 3]
-        assert s3.get("numbers.json").url == run["start"].task.data.url
+    data = Flow("SumsFlow").latest_run.data
+    assert data.numbers == [1, 2, 3]
+    assert data.total == sum(range(100))

@@ -189,3 +189,15 @@ def test_odd_names_that_lead_nowhere_else_are_keys(key: str) -> None:
 @pytest.mark.parametrize("prefix", ["", "a", "a/", "a/b", "a/.", "a/..", ".t"])
 def test_a_prefix_may_end_anywhere(prefix: str) -> None:
     assert check_prefix(prefix) == prefix
+
+
+def test_data_of_a_run_is_below_a_first_part_that_no_other_key_has() -> None:
+    run = RunPlace("shop/prod", "TrainFlow", "r1")
+    others = (
+        *(run.root, blob_key("shop", "ab"), flow_key("shop/prod", "TrainFlow"), probe_key("t")),
+        flow_index_prefix("shop/prod", "TrainFlow"),
+        lineage_prefix(Offset("events", "id", 0, 0)),
+    )
+
+    assert run.data == "data/shop/prod/TrainFlow/r1"
+    assert not any(key.startswith("data/") for key in others)
