@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["body_of", "extra_of", "file_of", "put_object_of"]
 
+_MOST_METADATA_BYTES = 2048
+
 
 def put_object_of(
     given: tuple[str, PutValue] | S3PutObject, field: Literal["value", "path"]
@@ -75,7 +77,7 @@ def extra_of(item: S3PutObject, encryption: str | None) -> dict[str, Any]:
     """What goes along with it, in the names of PutObject.
 
     Raises:
-        InvalidS3Request: its metadata is no JSON object.
+        InvalidS3Request: its metadata is no JSON object, or too large.
     """
     told = {
         "ContentType": item.content_type,
@@ -87,11 +89,17 @@ def extra_of(item: S3PutObject, encryption: str | None) -> dict[str, Any]:
 
 def _headers(item: S3PutObject) -> dict[str, str]:
     try:
-        return {METADATA_NAME: json.dumps(dict(item.metadata or {}))}
+        told = json.dumps(dict(item.metadata or {}))
     except (TypeError, ValueError) as error:
         raise InvalidS3Request(
             f"{item.key}: metadata is a dict that JSON can hold: {error}."
         ) from error
+    if len(METADATA_NAME) + len(told) > _MOST_METADATA_BYTES:
+        raise InvalidS3Request(
+            f"{item.key}: its metadata has {len(told)} bytes as JSON, and S3 takes"
+            f" {_MOST_METADATA_BYTES} with its name: put it as an object of its own."
+        )
+    return {METADATA_NAME: told}
 
 
 class _LeftOpen:

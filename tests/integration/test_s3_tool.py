@@ -132,6 +132,27 @@ def test_a_file_that_is_put_stays_open_and_is_put_from_its_beginning(
     assert s3.get("file").blob == b"0123"
 
 
+def test_a_large_file_that_is_open_is_put_in_parts(s3: S3) -> None:
+    content = secrets.token_bytes(LARGE_BYTES)
+
+    s3.put_many([("large", io.BytesIO(content)), ("small", io.BytesIO(b"1"))])
+
+    assert [each.blob for each in s3.get_many(["large", "small"])] == [content, b"1"]
+
+
+def test_of_many_that_put_one_new_key_at_once_one_is_kept(root: str) -> None:
+    with S3(s3root=root) as s3:
+        put = s3.put_many([("a", str(number)) for number in range(32)], overwrite=False)
+
+        assert len(put) == 1
+
+
+@pytest.mark.parametrize("metadata", [{"a": object()}, {"a": "x" * 10_000}])
+def test_metadata_that_cannot_be_kept_is_refused(s3: S3, metadata: dict[str, object]) -> None:
+    with pytest.raises(InvalidS3Request, match="JSON"):
+        s3.put("a", "1", metadata=metadata)
+
+
 @pytest.mark.parametrize("value", [None, 3, {"a": 1}, io.StringIO("text")])
 def test_what_is_no_text_no_bytes_and_no_file_is_not_put(s3: S3, value: object) -> None:
     with pytest.raises(InvalidS3Request, match="give text, bytes, or a file"):
@@ -480,6 +501,8 @@ def test_the_guide_is_right_about_the_data_of_a_run(
         )
         assert done.returncode == 0, done.stderr
 
-    data = Flow("SumsFlow").latest_run.data
+    run = Flow("SumsFlow").latest_run
+    assert run is not None
+    data = run.data
     assert data.numbers == [1, 2, 3]
     assert data.total == sum(range(100))

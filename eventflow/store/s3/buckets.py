@@ -10,9 +10,9 @@ from __future__ import annotations
 import os
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from shutil import copyfileobj
+from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from boto3.s3.transfer import TransferConfig, create_transfer_manager
@@ -101,28 +101,31 @@ class _Live:
     def __init__(self, settings: StoreSettings) -> None:
         self._settings = settings
         self.connection = self._connection()
+        self.transfers = _transfers(self.client)  # its threads begin with the first transfer
         self.pid = os.getpid()
+        self._transfers_of_new: TransferManager | None = None
+        self._lock = Lock()
 
     @property
     def client(self) -> S3Client:
         return self.connection.client
 
-    @cached_property
-    def transfers(self) -> TransferManager:
-        return _transfers(self.client)
-
-    @cached_property
+    @property
     def transfers_of_new(self) -> TransferManager:
         # The transfer manager passes no condition on: a client of their own adds it.
-        client = self._connection().client
-        for operation in ("PutObject", "CompleteMultipartUpload"):
-            client.meta.events.register(f"before-parameter-build.s3.{operation}", _only_if_new)
-        return _transfers(client)
+        with self._lock:
+            if self._transfers_of_new is None:
+                client = self._connection().client
+                for operation in ("PutObject", "CompleteMultipartUpload"):
+                    event = f"before-parameter-build.s3.{operation}"
+                    client.meta.events.register(event, _only_if_new)
+                self._transfers_of_new = _transfers(client)
+            return self._transfers_of_new
 
     def close(self) -> None:
-        for name in ("transfers", "transfers_of_new"):
-            if name in self.__dict__:
-                getattr(self, name).shutdown()
+        self.transfers.shutdown()
+        if self._transfers_of_new is not None:
+            self._transfers_of_new.shutdown()
         self.connection.pool.shutdown()
 
     def _connection(self) -> Connection:
