@@ -1,4 +1,4 @@
-"""Fixtures that every folder of tests may use: one real server of each kind a session.
+"""Fixtures that every folder of tests may use: one real server of each kind a test run.
 
 Tests share the servers and keep apart by names: `topic_prefix` and `s3_prefix` are new for each
 test. A test that kills, pauses or restarts a server takes one of its own (`own_kafka_server`,
@@ -11,11 +11,13 @@ from __future__ import annotations
 import os
 import secrets
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from typing import TypeVar
 
 import pytest
+import xdist
 from hypothesis import settings
 
 from eventflow.client import scope
@@ -31,6 +33,7 @@ from tests.servers.finding import (
 from tests.servers.kafka import KafkaEndpoint, KafkaServer
 from tests.servers.kafka_cluster import KafkaCluster
 from tests.servers.s3 import S3Endpoint, S3Server
+from tests.servers.sharing import shared_servers
 
 T = TypeVar("T")
 
@@ -46,6 +49,14 @@ def pytest_configure(config: pytest.Config) -> None:
         sys.argv[:] = config.workerinput["mainargv"]
 
 
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Of several processes, the one that starts the others has their servers."""
+    if xdist.is_xdist_controller(session):
+        stack = ExitStack()
+        session.config.add_cleanup(stack.close)
+        stack.enter_context(shared_servers())
+
+
 def _enter_or_skip(stack: ExitStack, find: Callable[[], AbstractContextManager[T]]) -> T:
     try:
         return stack.enter_context(find())
@@ -53,6 +64,15 @@ def _enter_or_skip(stack: ExitStack, find: Callable[[], AbstractContextManager[T
         if os.environ.get("CI"):
             pytest.fail(f"in CI every server must be there; {missing}")
         pytest.skip(str(missing))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _leftovers_go_with_the_test_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What killed processes leave in the temporary folder lies among the folders of the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", str(tmp_path_factory.mktemp("left")))
+        patch.setattr(tempfile, "tempdir", None)
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,6 @@ import signal
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 
@@ -30,18 +29,11 @@ from eventflow.store.local import LocalStore
 from eventflow.store.runs import EndFile, place_of, read_end, read_run
 from tests.servers.s3 import S3Endpoint
 from tests.support.eventually import eventually
-from tests.support.flows import HEADER, Flows, diamond, is_running, one_step
+from tests.support.flows import NOTING, Flows, diamond, is_running, one_step
 
 DIAMOND = (
-    HEADER
+    NOTING
     + """
-class F(FlowSpec):
-    folder = Parameter("folder")
-
-    def note(self, name):
-        with open(Path(self.folder, "ran"), "a") as file:
-            file.write(name + "\\n")
-
     @step
     def start(self):
         self.note("start")
@@ -98,13 +90,6 @@ class Lossy(LocalStore):
         if key.endswith("alive/0000000001"):
             raise StoreUnreachable("no answer")
         return super().put_if_absent(key, data)
-
-
-@pytest.fixture
-def flows(tmp_path: Path) -> Iterator[Flows]:
-    flows = Flows(tmp_path)
-    yield flows
-    flows.close()
 
 
 def nothing(*_: object) -> None:
@@ -361,7 +346,7 @@ class TestTakeOver:
         dying.close()
         flows.executors.remove(dying)
         (flows.folder / "wait").unlink()
-        (flows.folder / "ran").write_text("")
+        flows.ran()
 
         executor = flows.executor()
         second = RunDriver(replace(plan, epoch=2), executor, flows.world().store, Effects())
@@ -369,7 +354,7 @@ class TestTakeOver:
         end = drive_to_its_end(executor, second)
 
         assert end.outcome is Outcome.SUCCEEDED
-        assert (flows.folder / "ran").read_text().split() == ["right", "join", "end"]
+        assert flows.ran() == ["right", "join", "end"]
         assert {key: attempt.epoch for key, attempt in end.manifest.items()} == {
             "start/0": 1,
             "left/0": 1,

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
-
 from eventflow.authoring.included_files import store_files
 from eventflow.execution.by_hand import run_by_hand
 from eventflow.model.completion import Outcome
@@ -34,13 +29,6 @@ class F(FlowSpec):
         pass
 """
 )
-
-
-@pytest.fixture
-def flows(tmp_path: Path) -> Iterator[Flows]:
-    made = Flows(tmp_path)
-    yield made
-    made.close()
 
 
 def planned(flows: Flows, read: str) -> tuple[RunPlan, str]:

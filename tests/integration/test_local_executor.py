@@ -43,13 +43,6 @@ WHO = "self.who = (os.getpid(), os.getppid(), IMPORTED_BY)"
 IMPORTED_BY = "IMPORTED_BY = os.getpid()"
 
 
-@pytest.fixture
-def flows(tmp_path: Path) -> Iterator[Flows]:
-    flows = Flows(tmp_path)
-    yield flows
-    flows.close()
-
-
 def processes(flows: Flows) -> list[int]:
     """The template, the task and the child of a task that sleeps."""
     return [flows.pid(name) for name in ("template", "task", "child")]

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-
-import pytest
 
 from eventflow.execution.by_hand import run_by_hand
 from eventflow.execution.cloning import Origin
@@ -17,18 +14,11 @@ from eventflow.model.graph import FlowGraph, StepKind, StepNode
 from eventflow.model.task import RunPlan, TaskKey
 from eventflow.store.artifacts import read_task
 from eventflow.store.runs import EndFile, place_of
-from tests.support.flows import HEADER, Flows
+from tests.support.flows import NOTING, Flows
 
 SOURCE = (
-    HEADER
+    NOTING
     + """
-class F(FlowSpec):
-    folder = Parameter("folder")
-
-    def note(self, name):
-        with open(Path(self.folder, "ran"), "a") as file:
-            file.write(name + "\\n")
-
     @step
     def start(self):
         self.note("start")
@@ -70,21 +60,6 @@ GRAPH = FlowGraph(
 )
 
 
-@pytest.fixture
-def flows(tmp_path: Path) -> Iterator[Flows]:
-    flows = Flows(tmp_path)
-    yield flows
-    flows.close()
-
-
-def ran(flows: Flows) -> list[str]:
-    """What ran since the last time."""
-    notes = flows.folder / "ran"
-    lines = notes.read_text().splitlines() if notes.exists() else []
-    notes.unlink(missing_ok=True)
-    return sorted(lines)
-
-
 def execute(flows: Flows, plan: RunPlan, origin: Origin | None = None) -> EndFile:
     world = flows.world()
     return run_by_hand(
@@ -103,7 +78,7 @@ def failed_run(flows: Flows) -> RunPlan:
     (flows.folder / "fail").touch()
     assert execute(flows, plan).outcome is Outcome.FAILED
     (flows.folder / "fail").unlink()
-    ran(flows)
+    flows.ran()
     return plan
 
 
@@ -118,7 +93,7 @@ def test_a_resumed_run_does_what_was_not_finished_and_reads_what_was(flows: Flow
 
     end = execute(flows, plan, Origin(place_of(origin.request)))
 
-    assert (end.outcome, ran(flows)) == (Outcome.SUCCEEDED, ["end 12", "join", "work 2"])
+    assert (end.outcome, sorted(flows.ran())) == (Outcome.SUCCEEDED, ["end 12", "join", "work 2"])
 
 
 def test_what_was_cloned_says_where_it_ran_and_refers_to_the_same_versions(flows: Flows) -> None:
@@ -138,25 +113,25 @@ def test_what_was_cloned_says_where_it_ran_and_refers_to_the_same_versions(flows
 def test_from_a_named_step_on_everything_runs_again(flows: Flows) -> None:
     origin = flows.plan(flows.code(SOURCE), GRAPH)
     execute(flows, origin)
-    ran(flows)
+    flows.ran()
     plan = resumed(flows, origin)
 
     end = execute(flows, plan, Origin(place_of(origin.request), from_step="join"))
 
-    assert (end.outcome, ran(flows)) == (Outcome.SUCCEEDED, ["end 12", "join"])
+    assert (end.outcome, sorted(flows.ran())) == (Outcome.SUCCEEDED, ["end 12", "join"])
 
 
 def test_a_resumed_run_can_be_resumed_and_its_clones_name_the_first_one(flows: Flows) -> None:
     origin = failed_run(flows)
     second = resumed(flows, origin)
     execute(flows, second, Origin(place_of(origin.request)))
-    ran(flows)
+    flows.ran()
     third = resumed(flows, second)
 
     execute(flows, third, Origin(place_of(second.request), from_step="end"))
 
     clone = read_task(flows.world().store, place_of(third.request), TaskKey(1, "start"))
-    assert (ran(flows), clone.origin) == (["end 12"], origin.request.run_id)
+    assert (sorted(flows.ran()), clone.origin) == (["end 12"], origin.request.run_id)
 
 
 def test_where_the_graph_has_changed_nothing_is_cloned(flows: Flows) -> None:
@@ -176,7 +151,7 @@ def test_where_the_graph_has_changed_nothing_is_cloned(flows: Flows) -> None:
     end = execute(flows, plan, Origin(place_of(origin.request)))
 
     everything = ["end 12", "join", "start", "work 1", "work 2", "work 3"]
-    assert (end.outcome, ran(flows)) == (Outcome.SUCCEEDED, everything)
+    assert (end.outcome, sorted(flows.ran())) == (Outcome.SUCCEEDED, everything)
 
 
 def test_a_run_that_was_interrupted_is_cancelled_and_can_be_resumed(flows: Flows) -> None:
@@ -190,9 +165,9 @@ def test_a_run_that_was_interrupted_is_cancelled_and_can_be_resumed(flows: Flows
 
     end = run_by_hand(origin, flows.executor(), world.store, world.effects, on_line=interrupt)
     (flows.folder / "wait").unlink()
-    ran(flows)
+    flows.ran()
     again = execute(flows, resumed(flows, origin), Origin(place_of(origin.request)))
 
     assert (end.outcome, end.reason) == (Outcome.CANCELLED, "stopped by SIGINT")
     assert again.outcome is Outcome.SUCCEEDED
-    assert "start" not in ran(flows)
+    assert "start" not in flows.ran()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,9 +12,11 @@ import pytest
 from botocore.exceptions import ClientError
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from tests.servers.finding import found_s3
 from tests.servers.kafka import KafkaEndpoint, KafkaServer
 from tests.servers.processes import ServerFailed, ServerProcess
 from tests.servers.s3 import S3Endpoint, S3Server
+from tests.servers.sharing import shared_servers
 from tests.support.eventually import eventually
 
 _ROOT = Path(__file__).parents[2]
@@ -121,6 +124,23 @@ def test_a_server_dies_with_the_test_run_that_was_killed(
 
     eventually(lambda: is_gone(pid), timeout=10, message=f"server {pid} outlives its owner")
     eventually(lambda: not folder.exists(), message=f"{folder} outlives its owner")
+
+
+def test_the_processes_of_a_test_run_share_a_server_that_ends_with_the_run(
+    monkeypatch: pytest.MonkeyPatch, s3_server: S3Endpoint
+) -> None:
+    monkeypatch.setenv("EVENTFLOW_TEST_KAFKA", "a-server-of-the-user:9092")
+    monkeypatch.delenv("EVENTFLOW_TEST_S3", raising=False)
+
+    with shared_servers(), found_s3() as one, found_s3() as other:
+        kafka = os.environ["EVENTFLOW_TEST_KAFKA"]
+        while_it_lasts = one.answers()
+
+    assert kafka == "a-server-of-the-user:9092"
+    assert one.endpoint_url == other.endpoint_url != s3_server.endpoint_url
+    assert while_it_lasts
+    assert not one.answers()
+    assert "EVENTFLOW_TEST_S3" not in os.environ
 
 
 def test_a_server_that_ends_early_is_reported_with_its_log(tmp_path: Path) -> None:

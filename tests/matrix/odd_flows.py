@@ -25,6 +25,11 @@ class Matrix(FlowSpec):
     folder = Parameter("folder")
 
 """
+_END = """
+    @step
+    def end(self):
+        pass
+"""
 _TAIL = """
 if __name__ == "__main__":
     Matrix()
@@ -32,9 +37,10 @@ if __name__ == "__main__":
 
 
 def flow(*steps: str) -> str:
-    """The source of a flow of these steps."""
+    """The source of a flow of these steps, and of an `end` that does nothing if they have none."""
     body = "\n".join(textwrap.indent(textwrap.dedent(each), " " * 4) for each in steps)
-    return f"{_HEAD}{body}\n{_TAIL}"
+    end = "" if "def end(self" in body else _END
+    return f"{_HEAD}{body}\n{end}{_TAIL}"
 
 
 def one_caught(body: str, decorators: str = "@catch(var='caught')") -> str:
@@ -49,11 +55,6 @@ def one_caught(body: str, decorators: str = "@catch(var='caught')") -> str:
         f"{decorators}\n@step\ndef odd(self):\n"
         + textwrap.indent(textwrap.dedent(body).strip("\n"), "    ")
         + "\n    self.next(self.end)",
-        """
-        @step
-        def end(self):
-            pass
-        """,
     )
 
 

@@ -52,7 +52,6 @@ def over_all(sequences: dict[str, tuple[str, list[object]]]) -> str:
                 self.next(self.{following})
             """
         )
-    steps.append("@step\ndef end(self):\n    pass\n")
     return flow(*steps)
 
 
@@ -67,8 +66,11 @@ class TestForeach:
     @pytest.mark.parametrize(
         ("items", "reason"),
         [
-            ("[]", "self.over_it is empty"),
-            ("range(10001)", r"10001 items, and at most 10000 are allowed"),
+            (
+                "[]",
+                "Step start failed: InvalidTransition: foreach='over_it': self.over_it is empty, ",
+            ),
+            ("range(10001)", "Step start opens 10001 tasks, and at most 10000 are allowed: "),
         ],
     )
     def test_a_foreach_over_nothing_or_too_much_says_so(
@@ -77,8 +79,7 @@ class TestForeach:
         played = stage.flow(over_all({"it": (items, [])}))
 
         assert played.run.state is RunState.FAILED
-        assert played.run.reason.startswith("Step start failed: ")
-        assert reason in played.run.reason
+        assert played.run.reason.startswith(reason)
 
     def test_one_item_that_fails_lets_the_others_finish(self, stage: Stage) -> None:
         source = flow(
@@ -101,10 +102,6 @@ class TestForeach:
             @step
             def join(self, inputs):
                 self.next(self.end)
-
-            @step
-            def end(self):
-                pass
             """
         )
 
@@ -137,10 +134,6 @@ class TestForeach:
                 self.inputs_again = [inputs[999].square, inputs[0].square, len(inputs)]
                 self.merge_artifacts(inputs, exclude=["square"])
                 self.next(self.end)
-
-            @step
-            def end(self):
-                pass
             """
         )
 
@@ -195,10 +188,6 @@ class TestMixed:
                 self.by_name = [inputs.odd.input, inputs.done.input]
                 self.merge_artifacts(inputs, include=["left"])
                 self.next(self.end)
-
-            @step
-            def end(self):
-                pass
             """
         )
 
@@ -258,10 +247,6 @@ class TestMixed:
             def join(self, inputs):
                 self.places = [each.places for each in inputs]
                 self.next(self.end)
-
-            @step
-            def end(self):
-                pass
             """
         )
 
@@ -292,10 +277,6 @@ class TestMixed:
                 self.before = len(inputs)
                 self.merge_artifacts(inputs)
                 self.next(self.end)
-
-            @step
-            def end(self):
-                pass
             """
         )
 

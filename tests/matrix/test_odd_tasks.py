@@ -44,10 +44,6 @@ class TestDeaths:
                 self.reasons = {{each.input: each.caught.reason for each in inputs}}
                 self.before = {{each.before for each in inputs}}
                 self.next(self.end)
-
-            @step
-            def end(self):
-                pass
             """
         )
 
@@ -146,10 +142,6 @@ class TestRefused:
             @step
             def right(self):
                 self.next(self.end)
-
-            @step
-            def end(self):
-                pass
             """
         )
 

@@ -66,10 +66,6 @@ def test_nothing_that_a_step_does_to_its_process_harms_its_run(stage: Stage) -> 
             self.reasons = {each.input: each.caught and each.caught.reason for each in inputs}
             self.through = [each.input for each in inputs if hasattr(each, "is_through")]
             self.next(self.end)
-
-        @step
-        def end(self):
-            pass
         """,
     )
 

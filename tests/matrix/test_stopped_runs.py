@@ -45,11 +45,6 @@ SOURCE = flow(
         self.squares = [each.square for each in inputs]
         self.next(self.end)
     """,
-    """
-    @step
-    def end(self):
-        pass
-    """,
 )
 
 

@@ -115,10 +115,6 @@ SOURCE = flow(
             self.beyond = str(error)
         self.lock_reason = inputs[0].lock_caught and inputs[0].lock_caught.reason
         self.next(self.end)
-
-    @step
-    def end(self):
-        pass
     """,
 )
 

@@ -20,6 +20,7 @@ from tests.servers.kafka_cluster import KafkaCluster
 from tests.servers.processes import ServerFailed
 from tests.servers.provision import kafka_folder, s3_folder
 from tests.servers.s3 import S3Endpoint, S3Server
+from tests.support.eventually import eventually
 
 Server = TypeVar("Server", KafkaServer, KafkaCluster, S3Server)
 
@@ -62,8 +63,7 @@ def found_kafka() -> Iterator[KafkaEndpoint]:
     """A broker that answers."""
     if address := os.environ.get("EVENTFLOW_TEST_KAFKA"):
         endpoint = KafkaEndpoint(address)
-        if not endpoint.answers():
-            raise ServerFailed(f"nobody answers at EVENTFLOW_TEST_KAFKA={address}")
+        _await(endpoint, f"nobody answers at EVENTFLOW_TEST_KAFKA={address}")
         yield endpoint
     elif engine_answers():
         with kafka_container() as endpoint:
@@ -83,8 +83,7 @@ def found_s3() -> Iterator[S3Endpoint]:
             os.environ.get("EVENTFLOW_TEST_S3_ACCESS_KEY", ""),
             os.environ.get("EVENTFLOW_TEST_S3_SECRET_KEY", ""),
         )
-        if not endpoint.answers():
-            raise ServerFailed(f"nobody answers at EVENTFLOW_TEST_S3={url}, or refuses the keys")
+        _await(endpoint, f"nobody answers at EVENTFLOW_TEST_S3={url}, or refuses the keys")
         yield endpoint
     elif engine_answers():
         with s3_container() as endpoint:
@@ -92,6 +91,14 @@ def found_s3() -> Iterator[S3Endpoint]:
     else:
         with started(local_s3()) as endpoint:
             yield endpoint
+
+
+def _await(endpoint: KafkaEndpoint | S3Endpoint, otherwise: str) -> None:
+    """Patiently: the whole test run may be starting at this moment."""
+    try:
+        eventually(endpoint.answers, 20, otherwise)
+    except AssertionError as error:
+        raise ServerFailed(str(error)) from error
 
 
 @contextmanager

@@ -32,6 +32,18 @@ from pathlib import Path
 from eventflow import FlowSpec, Parameter, step
 
 """
+# The beginning of a flow whose steps note that they ran: `Flows.ran` reads it.
+NOTING = (
+    HEADER
+    + """
+class F(FlowSpec):
+    folder = Parameter("folder")
+
+    def note(self, name):
+        with open(Path(self.folder, "ran"), "a") as file:
+            file.write(name + "\\n")
+"""
+)
 
 
 def line(*names: str, flow: str = "F", file: str = "flow.py") -> FlowGraph:
@@ -161,6 +173,13 @@ class Flows:
             return text if text.endswith("\n") else ""
 
         return eventually(content, message=f"nothing in {name}").strip()
+
+    def ran(self) -> list[str]:
+        """What a flow that begins with `NOTING` noted since the last time, in that order."""
+        notes = self.folder / "ran"
+        lines = notes.read_text().splitlines() if notes.exists() else []
+        notes.unlink(missing_ok=True)
+        return lines
 
     def pid(self, name: str) -> int:
         """A process id that a step left."""
