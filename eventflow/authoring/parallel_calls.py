@@ -30,6 +30,8 @@ __all__ = ["parallel_imap_unordered", "parallel_map"]
 A = TypeVar("A")
 R = TypeVar("R")
 
+_LOOK_AGAIN_S = 1.0
+
 
 @dataclass(frozen=True, slots=True)
 class _Call:
@@ -40,10 +42,12 @@ class _Call:
     ended: int
     answer: Path
 
-    def result(self) -> Any:
-        """What the function gave; raises what it raised, with the traceback of there."""
+    def result(self, status: int | None) -> Any:
+        """What the function gave; raises what it raised, with the traceback of there. `status` is
+        that of the process where it was waited for."""
         os.close(self.ended)
-        _, status = os.waitpid(self.pid, 0)
+        if status is None:
+            _, status = os.waitpid(self.pid, 0)
         try:
             is_value, found, text = pickle.loads(self.answer.read_bytes())
         except (OSError, EOFError, pickle.UnpicklingError):
@@ -83,8 +87,9 @@ def parallel_map(
 
     Raises:
         CallFailed: a process ended early, or its error cannot be pickled.
+        InvalidOption: `max_parallel` is no number of processes.
     """
-    found = dict(_results(func, iterable, max_parallel, dir))
+    found = dict(_results(func, iterable, _most(max_parallel), dir))
     return [found[index] for index in sorted(found)]
 
 
@@ -96,16 +101,25 @@ def parallel_imap_unordered(
 ) -> Iterator[R]:
     """The same, each result as soon as it is there. Calls begin when the first is asked for; those
     at work are killed when the iterator is closed."""
-    for _, result in _results(func, iterable, max_parallel, dir):
-        yield result
+    results = _results(func, iterable, _most(max_parallel), dir)
+    return (result for _, result in results)
+
+
+def _most(max_parallel: object) -> int:
+    """How many calls run at a time; by default as many as this process has processors for."""
+    if max_parallel is None:
+        has_affinity = hasattr(os, "sched_getaffinity")  # macOS has none
+        return len(os.sched_getaffinity(0)) if has_affinity else os.cpu_count() or 1
+    if isinstance(max_parallel, bool) or not isinstance(max_parallel, int) or max_parallel < 1:
+        raise InvalidOption(
+            f"max_parallel={max_parallel!r}: at least one call runs at a time, give a whole number."
+        )
+    return max_parallel
 
 
 def _results(
-    func: Callable[[A], R], iterable: Iterable[A], max_parallel: int | None, folder: str | None
+    func: Callable[[A], R], iterable: Iterable[A], most: int, folder: str | None
 ) -> Iterator[tuple[int, R]]:
-    most = (os.cpu_count() or 1) if max_parallel is None else max_parallel
-    if most < 1:
-        raise InvalidOption(f"max_parallel={max_parallel!r}: at least one call runs at a time.")
     waiting = enumerate(iterable)
     with (
         TemporaryDirectory(prefix="parallel_map_", dir=folder) as answers,
@@ -120,14 +134,29 @@ def _results(
         try:
             begin(islice(waiting, most))
             while at_work.get_map():
-                for key, _ in at_work.select():
-                    at_work.unregister(key.fd)
-                    result = key.data.result()
+                for call, status in _ended(at_work):
+                    at_work.unregister(call.ended)
+                    result = call.result(status)
                     begin(islice(waiting, 1))
-                    yield key.data.index, result
+                    yield call.index, result
         finally:
             for key in list(at_work.get_map().values()):
                 key.data.end()
+
+
+def _ended(at_work: selectors.BaseSelector) -> list[tuple[_Call, int | None]]:
+    """Those that are done, at least one, with the status of one that was waited for.
+
+    A killed process says nothing, and what it has started may keep its pipe open.
+    """
+    while True:
+        ready = at_work.select(_LOOK_AGAIN_S)
+        if ready:
+            return [(key.data, None) for key, _ in ready]
+        for key in at_work.get_map().values():
+            pid, status = os.waitpid(key.data.pid, os.WNOHANG)
+            if pid:
+                return [(key.data, status)]
 
 
 def _begun(index: int, func: Callable[[A], R], argument: A, answer: Path) -> _Call:
@@ -158,8 +187,10 @@ def _call(func: Callable[[A], R], argument: A, answer: Path, alive: int) -> NoRe
 def _answered(func: Callable[[A], R], argument: A) -> bytes:
     try:
         return pickle.dumps((True, func(argument), ""), pickle.HIGHEST_PROTOCOL)
-    except Exception as error:  # noqa: BLE001 - it goes to the parent, which raises it
+    except BaseException as error:  # noqa: BLE001 - it goes to the parent, which raises it
         text = traceback.format_exc()
+        if not isinstance(error, Exception):  # an exit, which is this process's alone
+            return pickle.dumps((False, None, text))
         try:
             answer = pickle.dumps((False, error, text))
             pickle.loads(answer)

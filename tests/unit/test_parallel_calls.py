@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
@@ -107,6 +108,7 @@ def _two() -> NoReturn:
         (_two, r"(?s)Call 0 failed, .* in _two.*OfTwo: ab"),
         (lambda: os.kill(os.getpid(), signal.SIGKILL), "call 0 was killed by SIGKILL"),
         (lambda: os._exit(3), "call 0 ended with 3"),
+        (lambda: sys.exit("no more"), r"(?s)Call 0 failed, .*SystemExit: no more"),
     ],
 )
 def test_what_cannot_be_raised_here_is_told(fail: Callable[[], object], message: str) -> None:
@@ -138,9 +140,49 @@ def test_after_a_failure_nothing_is_at_work(tmp_path: Path) -> None:
     assert _is_gone(int(str(caught.value)))
 
 
-def test_at_least_one_call_runs_at_a_time() -> None:
-    with pytest.raises(InvalidOption, match="max_parallel=0"):
-        parallel_map(str, [1], max_parallel=0)
+@pytest.mark.timeout(30)
+def test_a_killed_process_is_missed_though_what_it_started_lives(tmp_path: Path) -> None:
+    started = tmp_path / "pid"
+
+    def work(_: int) -> None:
+        pid = os.fork()
+        if pid == 0:
+            signal.alarm(60)
+            signal.pause()
+        started.write_text(str(pid))
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    with pytest.raises(CallFailed, match="call 0 was killed by SIGKILL"):
+        parallel_map(work, [0])
+
+    os.kill(int(started.read_text()), signal.SIGKILL)  # it lives, and had the pipe open
+
+
+def test_a_closed_iterator_leaves_neither_processes_nor_files(tmp_path: Path) -> None:
+    pids = tmp_path / "pid"
+    os.mkfifo(pids)
+    files = tmp_path / "files"
+    files.mkdir()
+
+    def work(number: int) -> str:
+        if number == 1:
+            pids.write_text(str(os.getpid()))
+            signal.pause()
+        return pids.read_text()
+
+    results = parallel_imap_unordered(work, range(2), 2, str(files))
+    held = int(next(results))
+    assert list(files.iterdir()) != []
+    del results
+
+    assert list(files.iterdir()) == []
+    assert _is_gone(held)
+
+
+@pytest.mark.parametrize("wrong", [0, -1, True, 1.5, "2"])
+def test_a_wrong_number_of_processes_is_refused_at_once(wrong: Any) -> None:
+    with pytest.raises(InvalidOption, match=f"max_parallel={wrong!r}: at least one"):
+        parallel_imap_unordered(str, [1], max_parallel=wrong)
 
 
 def test_profile_tells_how_long_a_block_took(capsys: pytest.CaptureFixture[str]) -> None:
