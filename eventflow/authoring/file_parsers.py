@@ -15,7 +15,7 @@ from eventflow.errors import InvalidPackages
 from eventflow.model.requirement import canonical_name, is_package_name, is_version
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 __all__ = [
     "conda_environment_yml_parser",
@@ -26,7 +26,7 @@ __all__ = [
 
 _REQUIREMENT = re.compile(r"(?P<name>[^\s=<>!~;@(]+(?:\s*\[[^]]*\])?)\s*(?P<versions>[=<>!~].*)?")
 _COMMENT = re.compile(r"(?:^|\s)#.*$")
-_SKIPPED = "-e file:."  # the project itself, in lock files of Rye
+_SKIPPED = ("-e .", "-e file:.")  # the project itself, in lock files of Rye and others
 
 
 def yaml_parser(content: str) -> Any:
@@ -47,53 +47,74 @@ def requirements_txt_parser(content: str) -> dict[str, Any]:
 
     Raises:
         InvalidPackages: a line is no name with versions; markers and addresses are none either.
+            Or a package is there twice.
     """
-    lines = (_COMMENT.sub("", line).strip() for line in content.splitlines())
-    return _packages(line for line in lines if line and line != _SKIPPED)
+    return _packages((where, line) for where, line in _lines(content) if line not in _SKIPPED)
 
 
 def pyproject_toml_parser(content: str) -> dict[str, Any]:
     """The dependencies and `requires-python` of the `[project]` in a pyproject.toml.
 
     Raises:
-        InvalidPackages: a dependency is no name with versions; markers and addresses are none.
+        InvalidPackages: a dependency is no name with versions; markers and addresses are none. Or
+            a package is there twice, or the dependencies are dynamic.
     """
     project = tomllib.loads(content).get("project", {})
+    if "dependencies" in project.get("dynamic", ()):
+        raise InvalidPackages(
+            "project.dependencies is dynamic, known to the build of the project only: parse the"
+            " file that has them."
+        )
     python = project.get("requires-python")
-    return _packages(project.get("dependencies", []), _bare(python) if python else None)
+    lines = (("project.dependencies", each) for each in project.get("dependencies", ()))
+    return _packages(lines, _bare(python) if python else None)
 
 
 def conda_environment_yml_parser(content: str) -> dict[str, Any]:
-    """The dependencies of an environment.yml: `- numpy=1.26`, one a line.
+    """The dependencies of an environment.yml: `- numpy=1.26`, one a line, in quotes or without.
 
     Raises:
-        InvalidPackages: a line is no name with versions, or there are others below it (`pip:`).
+        InvalidPackages: a line is no name with versions, or there are others below it (`pip:`). Or
+            a package is there twice.
     """
     inside, found = False, []
-    for line in (_COMMENT.sub("", each).strip() for each in content.splitlines()):
-        if line.startswith("-"):
-            found += [line[1:].strip()] if inside else []
-        elif line:
+    for where, line in _lines(content):
+        if not line.startswith("-"):
             inside = line == "dependencies:"
+        elif inside:
+            found.append((where, line[1:].strip().strip("'\"")))
     return _packages(found)
 
 
-def _packages(lines: Iterable[str], python: str | None = None) -> dict[str, Any]:
+def _lines(content: str) -> Iterator[tuple[str, str]]:
+    """Each line that says something, without comments, and where it is."""
+    for number, line in enumerate(content.splitlines(), 1):
+        said = _COMMENT.sub("", line).strip()
+        if said:
+            yield f"line {number}", said
+
+
+def _packages(lines: Iterable[tuple[str, str]], python: str | None = None) -> dict[str, Any]:
     packages: dict[str, str] = {}
-    for line in lines:
+    seen: set[str] = set()
+    for where, line in lines:
         read = _REQUIREMENT.fullmatch(line)
         name, versions = (read["name"], _bare(read["versions"] or "")) if read else ("", "")
         if not (is_package_name(name) and is_version(versions)):
             raise InvalidPackages(
-                f"{line!r} is no name of a package with versions, such as numpy>=1.26; environment"
-                " markers, addresses and options are not taken."
+                f"{where}: {line!r} is no name of a package with versions, such as numpy>=1.26;"
+                " environment markers, addresses and options are not taken."
             )
-        if canonical_name(name) != "python":
-            packages[name] = versions
-        elif python is not None and versions:
-            raise InvalidPackages(f"{line!r} is a second version of Python: keep one.")
-        else:
+        canonical = canonical_name(name)
+        if canonical == "python":
+            if python is not None and versions:
+                raise InvalidPackages(f"{where}: {line!r} is a second version of Python: keep one.")
             python = versions or python
+        elif canonical in seen:
+            raise InvalidPackages(f"{where}: {line!r} is there for the second time: keep one.")
+        else:
+            seen.add(canonical)
+            packages[name] = versions
     return {"packages": packages, "python": python}
 
 

@@ -18,6 +18,8 @@ from eventflow.authoring.graph import graph_of
 from eventflow.errors import InvalidPackages
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.support.authored import Author
 
 REQUIREMENTS = """\
@@ -37,7 +39,7 @@ channels:
 dependencies:
   - python=3.12
   - numpy=1.26  # exact
-  - scipy>=1,<2
+  - "scipy>=1,<2"
   - six
 prefix: /opt
 """
@@ -84,12 +86,36 @@ def test_a_line_that_is_no_name_with_versions_is_refused(line: str) -> None:
     with pytest.raises(InvalidPackages, match="is no name of a package with versions") as caught:
         requirements_txt_parser(f"six\n{line}")
 
-    assert repr(line) in str(caught.value)
+    assert str(caught.value).startswith(f"line 2: {line!r}")
 
 
 def test_packages_below_pip_are_refused() -> None:
     with pytest.raises(InvalidPackages, match="'pip:' is no name"):
         conda_environment_yml_parser("dependencies:\n  - six\n  - pip:\n    - numpy")
+
+
+@pytest.mark.parametrize(
+    ("parser", "content", "message"),
+    [
+        (requirements_txt_parser, "Six\n\nsix>1", "^line 3: 'six>1' is there for the second time"),
+        (conda_environment_yml_parser, "dependencies:\n- a\n- a=1", "^line 3: 'a=1' is there for"),
+        (
+            pyproject_toml_parser,
+            "[project]\ndependencies = ['a.b', 'a_b']",
+            "^project.dependencies: 'a_b' is there for the second time",
+        ),
+    ],
+)
+def test_a_package_that_is_there_twice_is_refused(
+    parser: Callable[[str], object], content: str, message: str
+) -> None:
+    with pytest.raises(InvalidPackages, match=message):
+        parser(content)
+
+
+def test_dependencies_that_only_a_build_knows_are_refused() -> None:
+    with pytest.raises(InvalidPackages, match="is dynamic"):
+        pyproject_toml_parser("[project]\ndynamic = ['version', 'dependencies']")
 
 
 def test_one_version_of_python_is_enough() -> None:
