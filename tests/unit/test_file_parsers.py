@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
 
 from eventflow import (
     conda_environment_yml_parser,
@@ -146,10 +146,10 @@ def test_what_a_parser_gives_is_what_a_step_runs_with(author: Author) -> None:
     assert dict(policy.packages.packages) == {"numpy": "1.26", "six": ""}
 
 
-def test_yaml_is_read_where_there_is_pyyaml(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "yaml", SimpleNamespace(safe_load=str.split))
-
-    assert yaml_parser("a b") == ["a", "b"]
+def test_yaml_is_read_as_plain_data_and_runs_nothing() -> None:
+    assert yaml_parser("a: [1, x]\nb: {c: true}") == {"a": [1, "x"], "b": {"c": True}}
+    with pytest.raises(yaml.YAMLError, match="python/object"):
+        yaml_parser("!!python/object/apply:os.getcwd []")
 
 
 def test_without_pyyaml_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
