@@ -188,12 +188,20 @@ def __getattr__(name: str) -> Any:
     if name in _MODULES:
         return import_module(f"{__name__}.{name}")
     if name not in _HOMES:
+        asked_by = sys._getframe(1)
+        if asked_by.f_code.co_name == "_handle_fromlist" and _is_own(asked_by.f_back):
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         # Not at the top: `import eventflow` costs nothing.
         absent = import_module(f"{__name__}.authoring.absent_names")
-        raise absent.missing_name(__name__, name, sys._getframe(1))
+        raise absent.missing_name(__name__, name, asked_by)
     value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
     globals()[name] = value
     return value
+
+
+def _is_own(frame: Any) -> bool:
+    """Whether the code of a frame is eventflow's, which imports modules of the package so."""
+    return frame is not None and frame.f_globals.get("__name__", "").startswith(f"{__name__}.")
 
 
 def __dir__() -> list[str]:

@@ -92,6 +92,17 @@ def test_importing_eventflow_imports_no_heavy_package() -> None:
     assert set(HEAVY).isdisjoint(out.stdout.split())
 
 
+def test_writing_a_flow_does_not_read_which_names_are_left_out() -> None:
+    code = (
+        "import sys; from eventflow import FlowSpec, Parameter, current, step, trigger;"
+        "print('eventflow.authoring.absent_names' in sys.modules)"
+    )
+
+    out = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+
+    assert out.stdout == "False\n"
+
+
 def test_writing_a_flow_imports_no_heavy_package() -> None:
     code = (
         "import sys; from eventflow import FlowSpec, Parameter, project, step, trigger;"
