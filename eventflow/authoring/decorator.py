@@ -115,7 +115,7 @@ class StepDecorator:
         found = list(mistakes)
         for name, value in given.items():
             if name not in self.attributes:
-                there = ", ".join(self.attributes)
+                there = ", ".join(self.attributes) or "none"
                 found.append(f"@{self.name} has no attribute {name!r}; it has: {there}.")
                 continue
             try:

@@ -38,7 +38,7 @@ def decorator_problems(flow_class: type, steps: Sequence[StepSource]) -> Iterato
         for each in declarations:
             if each.name == "catch" and not each.mistakes:
                 yield from _catch_problems(flow_class, step, each)
-            if each.name == "parallel":
+            if each.name == "parallel" and not each.mistakes:
                 yield from _gang_problems(steps, step, each)
 
 
@@ -87,6 +87,8 @@ def _catch_problems(
 def _gang_problems(
     steps: Sequence[StepSource], step: StepSource, declaration: Declaration
 ) -> Iterator[FlowProblem]:
+    if any(each.arguments is None for each in steps):
+        return  # a step that cannot be read may be the one that starts the gang
     ways = [
         (before.name, call)
         for before in steps

@@ -7,6 +7,7 @@ import json
 import linecache
 import sys
 from collections.abc import Callable
+from textwrap import dedent
 from typing import Any
 
 import pytest
@@ -60,6 +61,7 @@ WRONG = {
     "an artifact that is a step": "@catch(var='end')  # ! this is a step",
     "an artifact that is no name": "@catch(var='_hidden')  # ! no name of an artifact",
     "a flag that is none": "@catch(print_exception=1)  # ! True or False",
+    "a gang with attributes": "@parallel(nodes=2)  # ! no attribute 'nodes'; it has: none",
     "the same twice": "@retry  # ! has @retry twice\n            @retry(times=1)",
     "two cards of one id": "@card(id='a')  # ! an id of its own\n            @card(id='a')",
 }
@@ -124,6 +126,17 @@ def test_parallel_on_a_step_that_is_no_gang_is_a_mistake(author: Author) -> None
     (problem,) = [each for each in check(flow) if "@parallel" in each.message]
     assert problem.line == 7
     assert "no gang after start: write self.next(self.train, num_parallel=" in problem.message
+
+
+def test_of_a_flow_without_source_nobody_says_what_is_a_gang() -> None:
+    source = dedent(GANG.format(how=", num_parallel=2", next="self.join"))
+    space: dict[str, type] = {}
+    exec("from eventflow import FlowSpec, parallel, step\n" + source, space)  # noqa: S102
+
+    problems = check(space["F"])
+
+    assert problems != []
+    assert all("cannot be read; keep it in a file" in each.message for each in problems)
 
 
 POLICIES: dict[str, StepPolicy] = {
