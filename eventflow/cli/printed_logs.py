@@ -98,6 +98,7 @@ def _show(part: Part, named: str, options: LogOptions) -> None:
     place = part.place
     ended, unended = shown_attempts(place, part.step, part.task, options.attempt)
     if not ended and not unended:
+        part.tasks()  # says so of a task that can never be
         raise NotFound(f"No task of {named} has ended: nothing is known of it yet.")
     printer = _Printer(options, is_one=len(ended) + len(unended) == 1)
     for key in (*ended, *unended):
