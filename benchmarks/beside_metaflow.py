@@ -1,16 +1,14 @@
 """A task of a long linear flow, and one of a wide foreach, beside those of stock Metaflow 2.19.
 
 One source, two imports: both are started as `python flow.py run`, each with a store in a folder
-of its own, in turns. Every task keeps when its first line was reached: in the linear flow the
-time from one to the next is what a task costs; of the foreach it is the time from the first item
-to the last, shared among all. Another process then reads all artifacts with the client, and sees
+of its own, in turns. Every task keeps when its first line was reached: what a task costs is the
+time from the first to the last, shared among all. Another process then reads all artifacts with the client, and sees
 that each task was a process of its own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import chain, pairwise
 
 from benchmarks.figure import Figure, times_ms
 from benchmarks.library import METAFLOW, Library, both
@@ -30,7 +28,7 @@ print(json.dumps([[data.reached_at, data.pid] for data in tasks if "pid" in data
 
 
 def measure(*, runs: int) -> Iterator[Figure]:
-    """Over the tasks of so many runs of each, after one that warms up; of the foreach one run.
+    """Of the line so many runs of each, after one that warms up; of the foreach one.
 
     Raises:
         NotToBeHad: Metaflow cannot be installed here.
@@ -40,20 +38,15 @@ def measure(*, runs: int) -> Iterator[Figure]:
         for each in libraries:
             _run(each, "line.py", _STEPS)
         taken = [
-            [_between(_run(each, "line.py", _STEPS)) for each in libraries] for _ in range(runs)
+            [_shared(_run(each, "line.py", _STEPS)) for each in libraries] for _ in range(runs)
         ]
         wide = [_shared(_run(each, "wide.py", _ITEMS)) for each in libraries]
-    ours, theirs = (times_ms(chain(*times)) for times in zip(*taken, strict=True))
+    ours, theirs = (times_ms(times) for times in zip(*taken, strict=True))
     name = f"a task of a flow of {_STEPS} steps, `python flow.py run`"
     yield Figure("beside_metaflow", "local store", name, ours, METAFLOW, theirs)
     ours, theirs = (times_ms([each]) for each in wide)
     name = f"an item of a foreach of {_ITEMS:,}, `python flow.py run`"
     yield Figure("beside_metaflow", "local store", name, ours, METAFLOW, theirs)
-
-
-def _between(reached: list[float]) -> list[float]:
-    """Seconds of each task of a line but the last, which nothing follows."""
-    return [after - before for before, after in pairwise(reached)]
 
 
 def _shared(reached: list[float]) -> float:

@@ -16,10 +16,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from eventflow.execution.channel import Channel
-from eventflow.execution.messages import decode_run
+from eventflow.execution.messages import decode_run, pack
 from eventflow.execution.output import flush_streams
 from eventflow.execution.process_tree import kill, reap
-from eventflow.execution.task_process import HANDLED, live
+from eventflow.execution.task_process import HANDLED, REHEARSE, live
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["Launcher", "Process"]
 
 _AT_ONCE = 3
+_REHEARSE = pack(REHEARSE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ class Launcher:
         rehearse: Callable[[], object],
     ) -> None:
         """`let_go` closes, in a fork, what is the template's own: its sockets above all;
-        `rehearse` is what a fork does that waits."""
+        `rehearse` is what the fork does that is the next one, while it waits."""
         self._begin = replace(begin, parent=os.getpid())
         self._loaded, self._world = loaded, world
         self._let_go, self._rehearse = let_go, rehearse
@@ -86,6 +87,7 @@ class Launcher:
             process = self._fork() if self._forks else self._spawn()
         self._latest = start.run
         process.channel.send(start.to_message(with_run=process.knows != start.run))
+        self._have_next_rehearse()
         return process
 
     def keep_ready(self) -> None:
@@ -98,6 +100,7 @@ class Launcher:
         with suppress(OSError):  # the launch will fail of it, and say so
             for _ in range(_AT_ONCE if self._latest else 1):
                 self._spares.append(self._fork())
+        self._have_next_rehearse()
 
     def bury_the_dead(self) -> None:
         """Look whether one that is kept ready has ended."""
@@ -112,6 +115,11 @@ class Launcher:
         for spare in spares:
             kill(spare.pid)
             spare.channel.close()
+
+    def _have_next_rehearse(self) -> None:
+        # One at a time: all at once would be in the way of the tasks that run.
+        if self._spares:
+            self._spares[0].channel.send(_REHEARSE)
 
     def _fork(self) -> Process:
         ours, theirs = socket.socketpair()

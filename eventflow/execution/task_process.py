@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from eventflow import context
 from eventflow.execution.loading import load
-from eventflow.execution.messages import Begin, Messages, Start, pack
+from eventflow.execution.messages import Begin, Message, Messages, Start, pack
 from eventflow.execution.output import flush_streams, open_streams
 from eventflow.execution.process_tree import adopt_orphans, children, die_with
 from eventflow.execution.task import Attempt
@@ -31,13 +31,15 @@ if TYPE_CHECKING:
 
     from eventflow.context import World
     from eventflow.execution.loading import Loaded
-    from eventflow.execution.messages import Message
     from eventflow.model.task import RunPlan
 
-__all__ = ["HANDLED", "live", "live_in_new_interpreter"]
+__all__ = ["HANDLED", "REHEARSE", "live", "live_in_new_interpreter"]
 
 HANDLED = (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM)
 """The signals that mean something to a template, and the usual thing to a task."""
+
+REHEARSE: Message = {"do": "rehearse"}
+"""Told to a fork that waits: its attempt is the next one. It need not be heeded."""
 
 _STARTED = pack({"is": "started"})
 _LEAVING = pack({"is": "leaving"})
@@ -56,15 +58,17 @@ def live(
 
     `parent` is the template's process. `prepare` gives what a fork has, and what a fresh
     interpreter makes: the flow's module, and a world in which nothing is connected yet. `known`
-    is the run of an attempt that comes without one. `rehearse` is done when no attempt waits.
+    is the run of an attempt that comes without one. `rehearse` is done when the template says so.
     """
     status = 1
     try:
         _become_its_own(parent)
-        if rehearse is not None and not _is_called(template):
-            rehearse()
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)  # an interrupt is for an attempt
         message, run = _next_message(template)
+        while message == REHEARSE:
+            if rehearse is not None and not _is_called(template):
+                rehearse()
+            message, run = _next_message(template)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)  # an interrupt is for an attempt
         start = Start.from_message(message, run)
         _redirect(start.folder)
         _work(start, template, prepare, known)
