@@ -2,8 +2,8 @@
 
 One source, two imports: both are started as `python flow.py run`, each with a store in a folder
 of its own, in turns. Every task keeps when its first line was reached: what a task costs is the
-time from the first to the last, shared among all. Another process then reads all artifacts with the client, and sees
-that each task was a process of its own.
+time from the first to the last, shared among all. Another process then reads all artifacts with
+the client, and sees that each task was a process of its own.
 """
 
 from __future__ import annotations
