@@ -25,8 +25,8 @@ demo: $(STAMP)  ## a month of flights, on the embedded default
 
 # Servers are prepared where their toolchains are; elsewhere the tests find servers
 # otherwise or say how to get them (CONTRIBUTING.md, Servers).
-# Many tests wait for something: one process more than there are cores.
-WORKERS ?= $(shell expr `getconf _NPROCESSORS_ONLN` + 1)
+# Each test starts processes of its own: no more at a time than there are cores.
+WORKERS ?= $(shell getconf _NPROCESSORS_ONLN)
 test: $(STAMP)  ## the tests, on real servers where they can be had
 	@if { command -v java && command -v mvn && command -v go; } >/dev/null; then \
 	  $(MAKE) --no-print-directory servers; \

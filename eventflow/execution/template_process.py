@@ -84,10 +84,13 @@ class TemplateProcess:
 
     def receive(self) -> list[Message]:
         """What it said of its attempts."""
+        # A fork of it that has just begun may hold its end of the channel for a moment.
+        has_ended = self._process.poll() is not None
         self.channel.flush()
         said = [message for message, _ in self.channel.receive()]
         for message in said:
             self._note(message)
+        self.channel.is_closed |= has_ended
         return said
 
     def _note(self, message: Message) -> None:

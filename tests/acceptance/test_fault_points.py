@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ PARTITIONS = 2
 SETTINGS = {
     **SHORT_CLOCKS,
     "EVENTFLOW_PARTITIONS": str(PARTITIONS),
-    "EVENTFLOW_RUNNER__SLOTS": "6",
+    "EVENTFLOW_RUNNER__SLOTS": "12",
     "EVENTFLOW_RUNNER__LEASE": "10",  # for the one that hangs; one that died is known at once
     "EVENTFLOW_RUNNER__LEASE_MARGIN": "2",
     "EVENTFLOW_RUNNER__GRACE": "1",
@@ -277,10 +277,13 @@ def _runners(ledger: Ledger) -> set[str]:
 
 
 def _hold(ledger: Ledger, gate: Path, *, until: Callable[[], object]) -> None:
-    """Publish events whose runs wait at the gate, one after the other, until it is so."""
+    """Publish events whose runs wait at the gate, one after the other, until it is so. Each gets
+    a while: the next one takes a slot that nobody gives back."""
     while not until():
         offset = ledger.publish(gate=str(gate))
         eventually(lambda: _is_accepted(ledger, offset), 60, "it is not accepted")  # noqa: B023
+        with suppress(AssertionError):
+            eventually(until, 4)
 
 
 def _is_accepted(ledger: Ledger, offset: str) -> bool:

@@ -151,8 +151,8 @@ class Proof:
     def check_nothing_overwritten(self) -> None:
         """Every object has one version, but for values and code packages, whose names say their
         content (each version is the same); and nothing was deleted, but for the probes of the
-        start."""
-        kept = [each for each in self.versions() if not each.key.startswith("probes/")]
+        start, and what showed the output of an attempt while it ran."""
+        kept = [each for each in self.versions() if not _is_passing(each.key)]
         counts = Counter(each.key for each in kept if _BLOBS not in each.key)
         contents = Counter(key for key, _ in {(each.key, each.content) for each in kept})
         deleted = {each.key for each in kept if each.is_deletion}
@@ -257,6 +257,10 @@ class Proof:
     def _reason(self, run_id: str) -> str:
         reasons = (e.value["reason"] for e in self._completions if e.value["run_id"] == run_id)
         return next(reasons, "")
+
+
+def _is_passing(key: str) -> bool:
+    return key.startswith("probes/") or "/live/" in key.partition("/runs/")[2]
 
 
 def _homes(event: Acknowledged) -> tuple[str, ...]:
