@@ -10,7 +10,6 @@ yet plays too, that its copies are made before its attempt comes.
 from __future__ import annotations
 
 import sys
-from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -79,20 +78,22 @@ class Rehearsal:
 
     def prepare(self) -> None:
         """Play until nothing changes any more."""
-        with suppress(Exception):  # as of `play`
-            self._play(self._before)
+        self._play(self._before)
         for _ in range(_UNTIL_WARM):
             self.play()
 
     def play(self) -> Report | None:
         """One attempt, from the message that starts it to the one that reports it; its report.
         None when it cannot be played: what is wrong here is for the real attempts to say."""
+        return self._play(self._task)
+
+    def _play(self, task: TaskPlan) -> Report | None:
         try:
-            return self._play(self._task)
+            return self._attempt(task)
         except Exception:  # noqa: BLE001 - as said
             return None
 
-    def _play(self, task: TaskPlan) -> Report:
+    def _attempt(self, task: TaskPlan) -> Report:
         self._store.rehearse()
         packed = Start.of(0, task, _NOWHERE, b"").to_message(with_run=False)
         ((message, body),) = Messages().feed(packed)
